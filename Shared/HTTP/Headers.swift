@@ -74,7 +74,7 @@ public struct Headers: Sendable {
 
     public mutating func remove(_ name: String) {
         // The bytes stay until the whole goes: headers are short-lived and small.
-        if first(name) != nil { slots.removeAll { matches($0, name) } }
+        if first(name) != nil { slots = slots.filter { !matches($0, name) } }
     }
 
     /// Whether a comma-separated list field (`Connection`, `Upgrade`, `Transfer-Encoding` …) names the element,

@@ -19,6 +19,14 @@ enum Octets {
         return table
     }()
 
+    /// The same table for inner loops: one load, no reference counting. Written once, before anyone can read it, and
+    /// never freed, which is what makes sharing it safe.
+    nonisolated(unsafe) static let table: UnsafePointer<UInt8> = {
+        let memory = UnsafeMutablePointer<UInt8>.allocate(capacity: 256)
+        memory.initialize(from: classes, count: 256)
+        return UnsafePointer(memory)
+    }()
+
     static func isToken(_ octet: UInt8) -> Bool { classes[Int(octet)] & 1 != 0 }
     static func isBlank(_ octet: UInt8) -> Bool { octet == 32 || octet == 9 }
     static func isDigit(_ octet: UInt8) -> Bool { octet &- 48 < 10 }
