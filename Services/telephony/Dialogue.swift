@@ -1,0 +1,350 @@
+import Shared
+
+/// The course of one conversation, as a pure machine: what came in, in what state, and what is to be done.
+///
+/// It knows no socket, no database and no clock. `Conversation` performs the actions in the order given and reports
+/// back what came of them. One value lives as long as one carrier socket; what an earlier socket of the same call left
+/// behind comes in as `Memory`.
+struct Dialogue: Sendable {
+    /// What the database knows of this call when a socket opens.
+    struct Memory: Sendable, Equatable {
+        var greeting = ""
+        var greeted = false
+        /// A socket has served this call before, so the carrier's first prompt may repeat its last one.
+        var resumed = false
+        var paused = false
+        /// The customer's last stored words.
+        var lastWords: String?
+        /// What was answered to them; nil when they are unanswered.
+        var lastAnswer: String?
+    }
+
+    struct Utterance: Sendable, Equatable {
+        var text: String
+        var language: String?
+        /// Typed on the keypad, not spoken.
+        var keypad = false
+    }
+
+    enum Input: Sendable, Equatable {
+        case setup
+        case prompt(Utterance, last: Bool)
+        case interrupt(heard: String)
+        case digit(String)
+        /// The pause after a digit was long enough: the number is complete.
+        case keysPaused(Int)
+        /// Nothing came after a reconnect.
+        case silence
+        /// The assistant has finished this turn's speech.
+        case spoke(turn: Int, then: Next)
+        /// A speech of ours is in the transcript under this number; an interrupt may still shorten it.
+        case stored(speech: Int64)
+        /// The last words were given time to be heard.
+        case leave
+        case command(Order)
+        case closed
+    }
+
+    /// What a turn ends in.
+    enum Next: Sendable, Equatable {
+        case listen
+        case leave(Handoff)
+    }
+
+    /// What a manager, or another part of this program, asks of a live conversation.
+    enum Order: Sendable, Equatable {
+        case pause, resume
+        case say(String, by: String?)
+        case override(String)
+        case end(reason: String?)
+        case transfer(escalation: Int64?, words: String?)
+    }
+
+    enum Action: Sendable, Equatable {
+        /// Speak the greeting and store it, marking the call as greeted.
+        case greet(String)
+        /// Store the customer's words; nobody answers now.
+        case record(Utterance)
+        /// Answer; `known` means the words are in the transcript already.
+        case answer(turn: Int, Utterance, known: Bool)
+        /// Let the assistant pass on a manager's message as a turn of its own.
+        case relay(turn: Int, message: String, by: String?)
+        /// Speak stored words again, storing nothing.
+        case speakAgain(String)
+        /// Speak these very words and store them.
+        case say(String, by: String?)
+        /// Remember a message for the assistant's next turn.
+        case advise(String)
+        case instruct(String)
+        /// Stop the turn. Store what the caller heard of it: `heard`, or all that was sent when nil.
+        case cut(turn: Int, heard: String?)
+        /// Shorten a stored speech to what the caller heard.
+        case truncate(speech: Int64, heard: String)
+        /// Start the keypad's pause; report `keysPaused` with this number when it is over.
+        case awaitKeys(Int)
+        case awaitWords
+        /// Give the last words time to be heard, then report `leave`.
+        case linger
+        case end(Handoff)
+    }
+
+    private enum Phase: Equatable {
+        case opening, listening
+        case answering(Int)
+        case leaving(Handoff)
+        case over
+    }
+
+    private var phase: Phase = .opening
+    private var memory: Memory
+    private var turn = 0
+    private var awaitsRepeat: Bool
+    /// The words now being answered were an earlier socket's; their repetition is not a new prompt.
+    private var resuming: String?
+    private var unanswered: Utterance?
+    private var speech: Int64?
+    private var keys = ""
+    private var keyRound = 0
+    private(set) var paused: Bool
+
+    init(_ memory: Memory) {
+        self.memory = memory
+        paused = memory.paused
+        awaitsRepeat = memory.resumed && memory.lastWords != nil
+    }
+
+    var isOver: Bool { phase == .over }
+
+    mutating func apply(_ input: Input) -> [Action] {
+        guard phase != .over else { return [] }
+        switch input {
+        case .setup: return open()
+        case .prompt(let utterance, let last): return last ? hear(utterance) : []
+        case .interrupt(let heard): return interrupt(heard)
+        case .digit(let digit): return press(digit)
+        case .keysPaused(let round): return round == keyRound ? enter() : []
+        case .silence: return breakSilence()
+        case .spoke(let number, let next): return finish(number, next)
+        case .stored(let number):
+            speech = number
+            return []
+        case .leave: return leave()
+        case .command(let order): return obey(order)
+        case .closed:
+            defer { phase = .over }
+            return stop(heard: nil)
+        }
+    }
+}
+
+// MARK: - The caller
+
+extension Dialogue {
+    private mutating func open() -> [Action] {
+        guard phase == .opening else { return [] }
+        phase = .listening
+        if !memory.greeted, !memory.greeting.isEmpty, !paused {
+            memory.greeted = true
+            return [.greet(memory.greeting)]
+        }
+        return awaitsRepeat && memory.lastAnswer == nil ? [.awaitWords] : []
+    }
+
+    private mutating func hear(_ spoken: Utterance) -> [Action] {
+        var utterance = spoken
+        utterance.text = trimmed(spoken.text)
+        guard !utterance.text.isEmpty else { return [] }
+        if phase == .opening { phase = .listening }
+
+        let isRepeat = awaitsRepeat && utterance.text == memory.lastWords.map(trimmed)
+        awaitsRepeat = false
+        if isRepeat {
+            // Prompts carry no id: the first one of a new socket with the last one's words is that one again.
+            if resuming == utterance.text { return [] }
+            if let answer = memory.lastAnswer { return [.speakAgain(answer)] }
+            if paused { return [] }
+            return begin(utterance, known: true)
+        }
+        resuming = nil
+        switch phase {
+        case .leaving(let handoff) where handoff.reason == .human:
+            return [.record(utterance)]
+        case .leaving:
+            // They went on talking, so the conversation goes on.
+            phase = .listening
+        default:
+            break
+        }
+        let stopped = stop(heard: nil)
+        if paused {
+            unanswered = utterance
+            return stopped + [.record(utterance)]
+        }
+        return stopped + begin(utterance, known: false)
+    }
+
+    private mutating func begin(_ utterance: Utterance, known: Bool) -> [Action] {
+        turn += 1
+        speech = nil
+        unanswered = nil
+        phase = .answering(turn)
+        return [.answer(turn: turn, utterance, known: known)]
+    }
+
+    private mutating func interrupt(_ heard: String) -> [Action] {
+        if case .answering = phase { return stop(heard: heard) }
+        guard let number = speech else { return [] }
+        speech = nil
+        return [.truncate(speech: number, heard: heard)]
+    }
+
+    private mutating func stop(heard: String?) -> [Action] {
+        guard case .answering(let number) = phase else { return [] }
+        phase = .listening
+        return [.cut(turn: number, heard: heard)]
+    }
+
+    private mutating func press(_ digit: String) -> [Action] {
+        guard phase != .opening else { return [] }
+        // Zero by itself asks for a human, as on every other telephone system.
+        if digit == "0", keys.isEmpty { return hear(Utterance(text: "0", keypad: true)) }
+        if digit == "#" { return enter() }
+        keyRound += 1
+        if keys.utf8.count < Self.keysMax { keys += digit }
+        return [.awaitKeys(keyRound)]
+    }
+
+    /// Longer than any card or account number; what comes after is noise.
+    private static let keysMax = 40
+
+    private mutating func enter() -> [Action] {
+        guard !keys.isEmpty else { return [] }
+        let typed = keys
+        keys = ""
+        keyRound += 1
+        return hear(Utterance(text: typed, keypad: true))
+    }
+
+    /// The carrier did not repeat the prompt whose answer was lost with the old socket: answer it now.
+    private mutating func breakSilence() -> [Action] {
+        guard phase == .listening, awaitsRepeat, !paused, memory.lastAnswer == nil, let words = memory.lastWords else {
+            return []
+        }
+        resuming = trimmed(words)
+        return begin(Utterance(text: trimmed(words)), known: true)
+    }
+}
+
+// MARK: - The assistant
+
+extension Dialogue {
+    private mutating func finish(_ number: Int, _ next: Next) -> [Action] {
+        guard phase == .answering(number) else { return [] }
+        phase = .listening
+        guard case .leave(let handoff) = next else { return [] }
+        phase = .leaving(handoff)
+        return [.linger]
+    }
+
+    private mutating func leave() -> [Action] {
+        guard case .leaving(let handoff) = phase else { return [] }
+        phase = .over
+        return [.end(handoff)]
+    }
+}
+
+// MARK: - The manager
+
+extension Dialogue {
+    private mutating func obey(_ order: Order) -> [Action] {
+        switch order {
+        case .pause:
+            paused = true
+            return stop(heard: nil)
+        case .resume:
+            guard paused else { return [] }
+            paused = false
+            guard phase == .listening, let waiting = unanswered else { return [] }
+            return begin(waiting, known: true)
+        case .say(let message, let by):
+            return pass(message, by)
+        case .override(let text):
+            return [.instruct(text)]
+        case .end:
+            let stopped = stop(heard: nil)
+            phase = .over
+            return stopped + [.end(Handoff(.finished))]
+        case .transfer(let escalation, let words):
+            if case .leaving(let handoff) = phase, handoff.reason == .human { return [] }
+            let stopped = stop(heard: nil)
+            phase = .leaving(Handoff(.human, escalation: escalation))
+            return stopped + (words.map { [.say($0, by: nil)] } ?? []) + [.linger]
+        }
+    }
+
+    /// A silenced AI lends the manager its voice; a speaking one is told, and says it in its own words.
+    private mutating func pass(_ message: String, _ by: String?) -> [Action] {
+        if paused {
+            unanswered = nil
+            return [.say(message, by: by)]
+        }
+        guard phase == .listening else { return [.advise(message)] }
+        turn += 1
+        speech = nil
+        phase = .answering(turn)
+        return [.relay(turn: turn, message: message, by: by)]
+    }
+}
+
+// MARK: - What the caller heard
+
+enum Heard {
+    /// The part of `spoken` the caller heard, when the carrier says it had spoken `heard`.
+    ///
+    /// The carrier reports the words as it said them, so spacing, case and punctuation may differ: words are compared
+    /// bare and the text of ours up to the last of them is kept. Words that are not ours are believed as reported.
+    static func cut(_ spoken: String, at heard: String) -> String {
+        let said = words(heard)
+        guard let last = said.last else { return "" }
+        let ours = positions(spoken)
+        var end = 0
+        if ours.count >= said.count, zip(ours, said).allSatisfy({ $0.word == $1 }) {
+            end = said.count
+        } else if let found = lastRun(of: said, in: ours.map(\.word)) {
+            end = found
+        } else if let found = ours.lastIndex(where: { $0.word == last }), said.count > ours.count {
+            end = found + 1
+        }
+        guard end > 0 else { return heard.utf8.count < spoken.utf8.count ? trimmed(heard) : spoken }
+        if end == ours.count { return spoken }
+        return trimmed(String(spoken[..<ours[end - 1].end]))
+    }
+
+    private static func lastRun(of needle: [String], in words: [String]) -> Int? {
+        guard needle.count <= words.count else { return nil }
+        for start in stride(from: words.count - needle.count, through: 0, by: -1)
+        where Array(words[start..<start + needle.count]) == needle {
+            return start + needle.count
+        }
+        return nil
+    }
+
+    private static func words(_ text: String) -> [String] { positions(text).map(\.word) }
+
+    private static func positions(_ text: String) -> [(word: String, end: String.Index)] {
+        var found: [(String, String.Index)] = []
+        for part in text.split(whereSeparator: \.isWhitespace) {
+            let bare = part.lowercased().filter { $0.isLetter || $0.isNumber }
+            if !bare.isEmpty { found.append((bare, part.endIndex)) }
+        }
+        return found
+    }
+}
+
+/// Without the white space around it.
+func trimmed(_ text: some StringProtocol) -> String {
+    var rest = Substring(text)
+    while rest.first?.isWhitespace == true { rest.removeFirst() }
+    while rest.last?.isWhitespace == true { rest.removeLast() }
+    return String(rest)
+}
