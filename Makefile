@@ -1,0 +1,60 @@
+# Switchboard. `make` alone lists what can be done.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup build run up down status logs test test-tsan test-faults bench fuzz fmt lint
+
+switchboard := deploy/local/switchboard
+sources := Package.swift Shared Services Gateway Tests
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  Ports and settings: .env.example.  More: deploy/local/switchboard --help"
+
+setup: ## Install what is missing: apt packages, the local PostgreSQL and broker (quick when nothing is)
+	@deploy/local/setup
+
+build: setup ## Build the programs (release)
+	swift build -c release
+
+run: build ## Everything in the foreground, with simulated calls shown live; Ctrl-C stops
+	@$(switchboard) run
+
+up: build ## Everything in the background; returns when it answers, prints the URL and the credentials
+	@$(switchboard) up
+
+down: ## Stop what `make up` started
+	@$(switchboard) down
+
+status: ## Each program: ready or why not, port, memory, restarts
+	@$(switchboard) status
+
+logs: ## Follow the logs (PROGRAM=telephony for one)
+	@$(switchboard) logs -f $(PROGRAM)
+
+test: ## Every test, on a private platform with its own ports and data; never touches `make up`
+	@deploy/local/setup tests
+	@.local/venv/bin/python deploy/local/test.py
+
+test-tsan: ## The Swift tests under the thread sanitizer (without the suites that use librdkafka)
+	@deploy/local/setup tests
+	@.local/venv/bin/python deploy/local/test.py --tsan
+
+test-faults: ## 300 dialogues while programs, PostgreSQL and the broker are killed (SEED=… repeats a run)
+	@deploy/local/setup tests
+	@.local/venv/bin/python deploy/local/test.py --faults
+
+bench: ## Measurements, as ratios against nginx, plain writes and Foundation in the same run
+	@deploy/local/setup bench
+	swift build -c release
+	@deploy/local/bench
+
+fuzz: ## libFuzzer on the HTTP, chunk and WebSocket parsers (SECONDS_EACH=60)
+	@deploy/local/setup
+	@Tests/Fuzz/run
+
+fmt: ## Format the Swift sources
+	swift format --in-place --recursive --parallel $(sources)
+
+lint: ## Report what `make fmt` would change
+	swift format lint --strict --recursive --parallel $(sources)
