@@ -1,0 +1,87 @@
+/// Who asks: what a verified token says about its bearer.
+public struct Principal: Sendable, Hashable {
+    public let user: UserID
+    public let role: Role
+    /// 001's `is_staff`.
+    public let staff: Bool
+    /// The login the token descends from; nil for an API key's.
+    public let session: SessionID?
+    public let workspaces: [WorkspaceID: WorkspaceRole]
+    /// When the token stops counting; sockets opened with it close then.
+    public let expires: Instant
+    /// What an API key is limited to; nil = everything its person may do.
+    public let scopes: [String]?
+
+    public init(
+        user: UserID, role: Role, staff: Bool = false, session: SessionID? = nil,
+        workspaces: [WorkspaceID: WorkspaceRole] = [:], expires: Instant, scopes: [String]? = nil
+    ) {
+        self.user = user
+        self.role = role
+        self.staff = staff
+        self.session = session
+        self.workspaces = workspaces
+        self.expires = expires
+        self.scopes = scopes
+    }
+
+    public var isAdmin: Bool { role == .admin }
+
+    /// The oldest workspace this person owns. Ids are in the order they were made.
+    public var ownWorkspace: WorkspaceID? {
+        workspaces.filter { $0.value == .owner }.keys.min()
+    }
+
+    /// Where a request that names no workspace goes: their own, or else their oldest membership.
+    public var defaultWorkspace: WorkspaceID? { ownWorkspace ?? workspaces.keys.min() }
+
+    /// Which workspaces' rows this person sees.
+    public var tenancy: Tenancy { isAdmin ? .all : .only(workspaces.keys.sorted()) }
+
+    public func role(in workspace: WorkspaceID) -> WorkspaceRole? {
+        isAdmin ? .owner : workspaces[workspace]
+    }
+
+    /// Passes when this person may act as `least` or more there.
+    /// - Throws: 404 for a workspace they do not belong to (its existence is nobody's business), 403 for too low a role.
+    public func require(_ least: WorkspaceRole, in workspace: WorkspaceID) throws(Problem) {
+        guard let role = role(in: workspace) else { throw .notFound(.workspaceNotFound) }
+        guard role >= least else {
+            throw .forbidden("This needs the role \(least.rawValue) in the workspace; yours is \(role.rawValue).")
+        }
+    }
+
+    /// The workspace a request means: the named one, or `defaultWorkspace`.
+    /// - Throws: 404 when it is not theirs or they have none, 403 for too low a role.
+    public func workspace(
+        _ named: WorkspaceID?, atLeast least: WorkspaceRole = .viewer
+    ) throws(Problem) -> WorkspaceID {
+        guard let workspace = named ?? defaultWorkspace else { throw .notFound(.workspaceNotFound) }
+        try require(least, in: workspace)
+        return workspace
+    }
+
+    /// Whether the token's scopes include `scope`; a token without scopes has them all.
+    public func allows(_ scope: String) -> Bool { scopes?.contains(scope) ?? true }
+}
+
+/// Which workspaces' rows a query may touch.
+public enum Tenancy: Sendable, Hashable {
+    case all
+    case only([WorkspaceID])
+
+    /// nil = no restriction.
+    public var ids: [WorkspaceID]? {
+        switch self {
+        case .all: nil
+        case .only(let ids): ids
+        }
+    }
+
+    public func contains(_ workspace: WorkspaceID) -> Bool {
+        switch self {
+        case .all: true
+        case .only(let ids): ids.contains(workspace)
+        }
+    }
+}
