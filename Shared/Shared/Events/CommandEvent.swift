@@ -1,0 +1,71 @@
+/// An order to whichever replica of telephony holds the call's conversation.
+public struct CommandEvent: Event, Hashable {
+    public enum Action: String, CaseIterable, Sendable, JSONWritable {
+        /// The AI falls silent, or speaks again.
+        case pause, resume
+        /// Tells the AI what to bring in; `message`.
+        case say
+        /// Replaces the AI's instructions; `instructions`.
+        case override
+        case end
+        /// To the human agent in `agent_id`.
+        case transfer
+        /// Back from the human to the AI.
+        case handback
+    }
+
+    public var id: EventID
+    public var callID: CallID
+    public var action: Action
+    public var message: String?
+    public var instructions: String?
+    public var agentID: HumanAgentID?
+    /// Who ordered it; nil when the system did.
+    public var by: UserID?
+    public var reason: String?
+
+    public init(
+        id: EventID = EventID(), callID: CallID, action: Action, message: String? = nil,
+        instructions: String? = nil, agentID: HumanAgentID? = nil, by: UserID? = nil, reason: String? = nil
+    ) {
+        self.id = id
+        self.callID = callID
+        self.action = action
+        self.message = message
+        self.instructions = instructions
+        self.agentID = agentID
+        self.by = by
+        self.reason = reason
+    }
+
+    public static let topic = Topic.telephonyCommands
+    public static let types = ["telephony.command.issued.v1"]
+    public var key: String { callID.text }
+    public var type: String { CommandEvent.types[0] }
+
+    public func write(to json: inout JSONWriter) {
+        json.object { json in
+            json.field("id", id)
+            json.field("call_id", callID)
+            json.field("action", action)
+            json.field("message", ifPresent: message)
+            json.field("instructions", ifPresent: instructions)
+            json.field("agent_id", ifPresent: agentID)
+            json.field("by", ifPresent: by)
+            json.field("reason", ifPresent: reason)
+        }
+    }
+
+    public init(type: String, json: JSON) throws {
+        guard CommandEvent.types.contains(type) else { throw EventError.unknownType(type) }
+        let fields = try Fields(json)
+        id = try fields.id("id")
+        callID = try fields.id("call_id")
+        action = try fields.choice("action")
+        message = try fields.optionalString("message")
+        instructions = try fields.optionalString("instructions")
+        agentID = try fields.optionalID("agent_id")
+        by = try fields.optionalID("by")
+        reason = try fields.optionalString("reason")
+    }
+}

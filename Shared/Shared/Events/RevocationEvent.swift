@@ -1,0 +1,44 @@
+/// What no longer counts: tokens of a session, of a person or of an API key that were issued up to `at`. The topic is
+/// compacted; every program that checks tokens loads it before it is ready.
+public struct RevocationEvent: Event, Hashable {
+    public enum Kind: String, CaseIterable, Sendable, JSONWritable {
+        case session, user, key
+    }
+
+    public var kind: Kind
+    /// A session's, a user's or an API key's id, by `kind`.
+    public var id: String
+    public var at: Instant
+    /// When the last token it concerns has expired, and this may be forgotten.
+    public var until: Instant
+
+    public init(kind: Kind, id: String, at: Instant, until: Instant) {
+        self.kind = kind
+        self.id = id
+        self.at = at
+        self.until = until
+    }
+
+    public static let topic = Topic.authRevocations
+    public static let types = ["auth.revocation.recorded.v1"]
+    public var key: String { "\(kind.rawValue):\(id)" }
+    public var type: String { RevocationEvent.types[0] }
+
+    public func write(to json: inout JSONWriter) {
+        json.object { json in
+            json.field("kind", kind)
+            json.field("id", id)
+            json.field("at", at)
+            json.field("until", until)
+        }
+    }
+
+    public init(type: String, json: JSON) throws {
+        guard RevocationEvent.types.contains(type) else { throw EventError.unknownType(type) }
+        let fields = try Fields(json)
+        kind = try fields.choice("kind")
+        id = try fields.string("id")
+        at = try fields.instant("at")
+        until = try fields.instant("until")
+    }
+}
