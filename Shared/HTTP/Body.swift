@@ -28,6 +28,9 @@ public final class Body: @unchecked Sendable {
         ready = nil
     }
 
+    /// The body of every message that has none; it holds no state, so all loops share it.
+    static let none = Body()
+
     /// A body with no bytes at all, known without waiting.
     public var isEmpty: Bool { length == 0 }
 
@@ -62,8 +65,14 @@ public final class Body: @unchecked Sendable {
 
     /// The peer broke off, stalled or framed the content wrongly; the connection is of no further use.
     public struct Abort: Error, Sendable {
+        /// What to answer with, where an answer can still be given: 400, 408, or 502 from an upstream.
+        public let status: Int
         public let reason: String
-        public init(_ reason: String) { self.reason = reason }
+
+        public init(_ status: Int, _ reason: String) {
+            self.status = status
+            self.reason = reason
+        }
     }
 }
 
