@@ -5,6 +5,7 @@ SHELL := /bin/bash
 
 switchboard := deploy/local/switchboard
 sources := Package.swift Shared Services Gateway Tests
+SECONDS_EACH ?= 20
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,11 +48,11 @@ test-faults: ## 300 dialogues while programs, PostgreSQL and the broker are kill
 bench: ## Measurements, as ratios against nginx, plain writes and Foundation in the same run
 	@deploy/local/setup bench
 	swift build -c release
-	@deploy/local/bench
+	@.local/venv/bin/python deploy/local/bench.py
 
-fuzz: ## libFuzzer on the HTTP, chunk and WebSocket parsers (SECONDS_EACH=60)
+fuzz: ## libFuzzer on the HTTP, chunk and WebSocket parsers (SECONDS_EACH=20)
 	@deploy/local/setup
-	@Tests/Fuzz/run
+	@Tests/Fuzz/run $(SECONDS_EACH)
 
 fmt: ## Format the Swift sources
 	swift format --in-place --recursive --parallel $(sources)
