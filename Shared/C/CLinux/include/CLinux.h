@@ -1,1 +1,23 @@
 #pragma once
+// Linux calls that `import Glibc` does not show to Swift, and one thread-local pointer.
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+
+// accept4 is declared by hand: defining _GNU_SOURCE in a header breaks debug builds.
+int cl_accept4(int fd, struct sockaddr *address, socklen_t *length);
+int cl_epoll_add(int epoll, int fd, uint32_t events, uint64_t data);
+int cl_epoll_change(int epoll, int fd, uint32_t events, uint64_t data);
+int cl_epoll_remove(int epoll, int fd);
+// events and data of event i
+static inline uint32_t cl_events(const struct epoll_event *list, int i) { return list[i].events; }
+static inline uint64_t cl_data(const struct epoll_event *list, int i) { return list[i].data.u64; }
+// the loop of this thread, 0 when it has none
+void *cl_loop(void);
+void cl_set_loop(void *loop);
+// a signalfd for SIGTERM and SIGINT, with both blocked in this thread and those it starts
+int cl_stop_signals(void);
+// stops the process with a core of its threads' state being of no interest: _exit
+void cl_exit_now(int code) __attribute__((noreturn));

@@ -1,0 +1,248 @@
+import CLinux
+import Glibc
+import Synchronization
+
+/// One thread, one epoll, and every handler that ever started on it: the executor of its tasks, so a request never
+/// changes thread and what belongs to a loop needs no lock.
+///
+/// `@unchecked Sendable`: `remote`, `sleeping` and `stopping` are shared under `lock` or atomically; everything else is
+/// touched on the loop's own thread only, which `precondition(isCurrent)` guards at each entry.
+public final class EventLoop: TaskExecutor, @unchecked Sendable {
+    /// The loop's place in its group; also a label of its metrics.
+    public let index: Int
+
+    // Shared between threads.
+    private let lock = Lock()
+    private var remote: [Work] = []
+    private let sleeping = Atomic<Bool>(false)
+    private let stopping = Atomic<Bool>(false)
+
+    // The loop's own.
+    private let epoll: Int32
+    private let wakeup: Int32
+    private var local: [Work] = []
+    private var watches: [WatchSlot] = []
+    private var freeSlots: [Int] = []
+    private let timers = TimerHeap()
+    /// The clock as read once per round.
+    public private(set) var now = ContinuousClock.now
+    /// How long the last round kept everyone waiting, nanoseconds.
+    let lag = Atomic<Int64>(0)
+
+    enum Work {
+        case job(UnownedJob)
+        case closure(@Sendable () -> Void)
+    }
+
+    private struct WatchSlot {
+        var watch: Watch?
+        /// Told apart from an earlier user of the same slot in reports already fetched.
+        var generation: UInt32 = 0
+    }
+
+    /// Jobs run in a row before descriptors are looked at again, so a busy task starves no socket.
+    private static let jobsPerRound = 256
+    /// Descriptors reported per call.
+    private static let eventsMax: Int32 = 256
+
+    public init(index: Int = 0) {
+        self.index = index
+        epoll = epoll_create1(Int32(EPOLL_CLOEXEC))
+        wakeup = eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK))
+        precondition(epoll >= 0 && wakeup >= 0, "no descriptors left: raise the open files limit (ulimit -n)")
+        cl_epoll_add(epoll, wakeup, EPOLLIN.rawValue, UInt64.max)
+    }
+
+    deinit {
+        close(wakeup)
+        close(epoll)
+    }
+
+    // MARK: From any thread
+
+    /// The loop this thread runs, if it runs one.
+    public static var current: EventLoop? {
+        guard let pointer = cl_loop() else { return nil }
+        return Unmanaged<EventLoop>.fromOpaque(pointer).takeUnretainedValue()
+    }
+
+    /// The loop this thread runs. Off any loop this is a mistake in the program, and it stops.
+    public static func required() -> EventLoop {
+        guard let loop = current else { preconditionFailure("this must run on an event loop") }
+        return loop
+    }
+
+    @inline(__always)
+    var isCurrent: Bool { cl_loop() == Unmanaged.passUnretained(self).toOpaque() }
+
+    public func enqueue(_ job: consuming ExecutorJob) { add(.job(UnownedJob(job))) }
+
+    /// Runs the closure on the loop, soon.
+    public func execute(_ work: @escaping @Sendable () -> Void) { add(.closure(work)) }
+
+    /// Starts a task that lives on this loop; on the loop itself it runs at once up to its first wait.
+    @discardableResult
+    public func spawn(
+        _ name: StaticString = "", _ body: @escaping @Sendable () async -> Void
+    ) -> Task<Void, Never> {
+        isCurrent
+            ? Task.immediate(executorPreference: self) { await body() }
+            : Task(executorPreference: self) { await body() }
+    }
+
+    private func add(_ work: Work) {
+        if isCurrent {
+            local.append(work)
+            return
+        }
+        lock.withLock { remote.append(work) }
+        wake()
+    }
+
+    private func wake() {
+        // Only a sleeping loop is worth a system call, and only the first who finds it asleep makes it.
+        guard sleeping.exchange(false, ordering: .sequentiallyConsistent) else { return }
+        var one: UInt64 = 1
+        _ = write(wakeup, &one, 8)
+    }
+
+    // MARK: On the loop
+
+    /// Observes a descriptor; a level-triggered watch reports nothing until its interest is set.
+    public func watch(
+        _ descriptor: Int32, _ trigger: Watch.Trigger = .level, _ onReady: @escaping (Readiness) -> Void
+    ) -> Watch {
+        precondition(isCurrent)
+        let slot: Int
+        if let free = freeSlots.popLast() {
+            slot = free
+        } else {
+            slot = watches.count
+            watches.append(WatchSlot())
+        }
+        let watch = Watch(descriptor, loop: self, slot: slot, trigger: trigger, onReady)
+        watches[slot].watch = watch
+        watches[slot].generation &+= 1
+        // A descriptor epoll refuses (a plain file) is always ready; none of ours is one.
+        cl_epoll_add(epoll, descriptor, watch.events, tag(slot))
+        return watch
+    }
+
+    func change(_ watch: Watch, slot: Int) {
+        precondition(isCurrent)
+        cl_epoll_change(epoll, watch.descriptor, watch.events, tag(slot))
+    }
+
+    func remove(_ watch: Watch, slot: Int) {
+        precondition(isCurrent)
+        guard watches[slot].watch === watch else { return }
+        cl_epoll_remove(epoll, watch.descriptor)
+        watches[slot].watch = nil
+        watches[slot].generation &+= 1
+        freeSlots.append(slot)
+    }
+
+    private func tag(_ slot: Int) -> UInt64 { UInt64(watches[slot].generation) << 32 | UInt64(slot) }
+
+    /// Calls `fire` on this loop after `delay`, never early.
+    public func after(_ delay: Duration, _ fire: @escaping () -> Void) -> Timer {
+        precondition(isCurrent)
+        let timer = Timer(due: ContinuousClock.now + delay, heap: timers, fire: fire)
+        timers.add(timer)
+        return timer
+    }
+
+    /// - Throws: `CancellationError`, at once, when the task is cancelled.
+    public func sleep(for delay: Duration) async throws {
+        let waiter = Waiter(loop: self)
+        let timer = after(delay) { waiter.finish(.success(())) }
+        defer { timer.cancel() }
+        try await waiter.value()
+    }
+
+    /// Sleeps on the current loop.
+    public static func sleep(for delay: Duration) async throws { try await required().sleep(for: delay) }
+
+    // MARK: The round
+
+    /// Runs until ``stop()``; the calling thread is the loop.
+    func run() {
+        cl_set_loop(Unmanaged.passUnretained(self).toOpaque())
+        defer { cl_set_loop(nil) }
+        withUnsafeTemporaryAllocation(of: epoll_event.self, capacity: Int(Self.eventsMax)) { events in
+            while !stopping.load(ordering: .acquiring) {
+                runJobs()
+                let timeout = untilNextTimer()
+                let count = wait(events, timeout)
+                now = .now
+                for place in 0..<max(0, count) { report(events, place) }
+                runTimers()
+                let spent = now.duration(to: .now).components
+                lag.store(spent.seconds * 1_000_000_000 + spent.attoseconds / 1_000_000_000, ordering: .relaxed)
+            }
+        }
+    }
+
+    func stop() {
+        stopping.store(true, ordering: .releasing)
+        sleeping.store(true, ordering: .sequentiallyConsistent)
+        wake()
+    }
+
+    private func wait(_ events: UnsafeMutableBufferPointer<epoll_event>, _ timeout: Int32) -> Int32 {
+        guard local.isEmpty, timeout != 0 else {
+            return epoll_wait(epoll, events.baseAddress, Self.eventsMax, 0)
+        }
+        sleeping.store(true, ordering: .sequentiallyConsistent)
+        // Whoever added work before it could see us asleep is found here; whoever comes later writes the eventfd.
+        let hasWork = lock.withLock { !remote.isEmpty }
+        let count = epoll_wait(epoll, events.baseAddress, Self.eventsMax, hasWork ? 0 : timeout)
+        sleeping.store(false, ordering: .sequentiallyConsistent)
+        return count
+    }
+
+    private func untilNextTimer() -> Int32 {
+        guard local.isEmpty, let next = timers.next else { return local.isEmpty ? -1 : 0 }
+        let left = ContinuousClock.now.duration(to: next)
+        guard left > .zero else { return 0 }
+        // Rounded up: a timer that fires early would have to be asked again.
+        let milliseconds = left.components.seconds * 1000 + (left.components.attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000
+        return Int32(clamping: milliseconds)
+    }
+
+    private func report(_ events: UnsafeMutableBufferPointer<epoll_event>, _ place: Int32) {
+        guard let base = events.baseAddress else { return }
+        let tag = cl_data(base, place)
+        if tag == UInt64.max {
+            var count: UInt64 = 0
+            _ = read(wakeup, &count, 8)
+            return
+        }
+        let slot = Int(tag & 0xFFFF_FFFF)
+        guard slot < watches.count, watches[slot].generation == UInt32(tag >> 32) else { return }
+        watches[slot].watch?.onReady?(Readiness(events: cl_events(base, place)))
+    }
+
+    private func runTimers() {
+        while let timer = timers.pop(dueAt: now) { timer.run() }
+    }
+
+    private func runJobs() {
+        let arrived = lock.withLock {
+            let arrived = remote
+            remote.removeAll(keepingCapacity: true)
+            return arrived
+        }
+        if local.isEmpty { local = arrived } else { local.append(contentsOf: arrived) }
+        var done = 0
+        while done < local.count, done < Self.jobsPerRound {
+            let work = local[done]
+            done += 1
+            switch work {
+            case .job(let job): job.runSynchronously(on: asUnownedTaskExecutor())
+            case .closure(let closure): closure()
+            }
+        }
+        if done == local.count { local.removeAll(keepingCapacity: true) } else { local.removeFirst(done) }
+    }
+}

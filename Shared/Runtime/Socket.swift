@@ -1,0 +1,263 @@
+import CLinux
+import Glibc
+import Shared
+
+/// A non-blocking stream socket of one loop. Try first, wait only when it would block: a busy connection never pays for
+/// a system call that says "not yet".
+///
+/// Not `Sendable`: it belongs to the loop it was made on.
+public final class Socket {
+    public let descriptor: Int32
+    /// The address at the other end, without the port; empty for a listener and for a unix socket.
+    public let peer: String
+    private let loop: EventLoop
+    private var watch: Watch?
+    private var readers: Waiter?
+    private var writers: Waiter?
+    // An edge seen since the last "would block": waiting is over before it begins.
+    private var maybeReadable = true
+    private var maybeWritable = true
+    public private(set) var isClosed = false
+
+    /// - Parameter watched: false for a listener, whose owner watches it itself.
+    init(_ descriptor: Int32, peer: String, loop: EventLoop, watched: Bool = true) {
+        self.descriptor = descriptor
+        self.peer = peer
+        self.loop = loop
+        if watched {
+            watch = loop.watch(descriptor, .edge) { [unowned self] ready in onReady(ready) }
+        }
+    }
+
+    deinit {
+        if !isClosed {
+            watch?.cancel()
+            Glibc.close(descriptor)
+        }
+    }
+
+    /// The system refused; `code` is errno.
+    public struct Failure: Error, Sendable, CustomStringConvertible {
+        public let operation: StaticString
+        public let code: Int32
+        public var description: String { "\(operation): \(String(cString: strerror(code)))" }
+
+        init(_ operation: StaticString, _ code: Int32 = errno) {
+            self.operation = operation
+            self.code = code
+        }
+    }
+
+    // MARK: Without waiting
+
+    /// Bytes read into `target`; 0 at the end of the stream, nil when there is nothing yet.
+    public func tryRead(into target: UnsafeMutableRawBufferPointer) throws(Failure) -> Int? {
+        while true {
+            let count = recv(descriptor, target.baseAddress, target.count, 0)
+            if count >= 0 { return count }
+            guard try isTransient("read") else { continue }
+            maybeReadable = false
+            return nil
+        }
+    }
+
+    /// Bytes the system took, possibly fewer than given; nil when it takes none now.
+    public func tryWrite(_ bytes: UnsafeRawBufferPointer) throws(Failure) -> Int? {
+        while true {
+            let count = send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
+            if count >= 0 { return count }
+            guard try isTransient("write") else { continue }
+            maybeWritable = false
+            return nil
+        }
+    }
+
+    /// As ``tryWrite(_:)``, of several buffers in one call.
+    public func tryWritev(_ buffers: [UnsafeRawBufferPointer]) throws(Failure) -> Int? {
+        let vectors = buffers.map { iovec(iov_base: UnsafeMutableRawPointer(mutating: $0.baseAddress), iov_len: $0.count) }
+        while true {
+            let count = writev(descriptor, vectors, Int32(vectors.count))
+            if count >= 0 { return count }
+            guard try isTransient("write") else { continue }
+            maybeWritable = false
+            return nil
+        }
+    }
+
+    /// True for "not now", false for "again at once".
+    private func isTransient(_ operation: StaticString) throws(Failure) -> Bool {
+        switch errno {
+        case EAGAIN: return true
+        case EINTR: return false
+        default: throw Failure(operation)
+        }
+    }
+
+    // MARK: Waiting
+
+    /// Returns when a read may have something, the end of the stream included.
+    public func waitReadable() async throws {
+        if maybeReadable { return }
+        let waiter = Waiter(loop: loop)
+        readers = waiter
+        try await waiter.value()
+    }
+
+    public func waitWritable() async throws {
+        if maybeWritable { return }
+        let waiter = Waiter(loop: loop)
+        writers = waiter
+        try await waiter.value()
+    }
+
+    private func onReady(_ ready: Readiness) {
+        if ready.contains(.read) {
+            maybeReadable = true
+            readers?.finish(.success(()))
+            readers = nil
+        }
+        if ready.contains(.write) {
+            maybeWritable = true
+            writers?.finish(.success(()))
+            writers = nil
+        }
+    }
+
+    /// At most `max` bytes, empty at the end of the stream.
+    public func read(max: Int = 16_384) async throws -> [UInt8] {
+        while true {
+            var count: Int?
+            let bytes = try [UInt8](unsafeUninitializedCapacity: max) { buffer, used in
+                count = try tryRead(into: UnsafeMutableRawBufferPointer(buffer))
+                used = count ?? 0
+            }
+            if count != nil { return bytes }
+            try await waitReadable()
+        }
+    }
+
+    /// Returns when the system has taken them all.
+    public func write(_ bytes: [UInt8]) async throws {
+        var sent = 0
+        while sent < bytes.count {
+            let count = try bytes.withUnsafeBytes { all in
+                try tryWrite(UnsafeRawBufferPointer(rebasing: all[sent...]))
+            }
+            sent += count ?? 0
+            if count == nil { try await waitWritable() }
+        }
+    }
+
+    /// `SHUT_RD`, `SHUT_WR` or `SHUT_RDWR` (integers in Glibc).
+    public func shutdown(_ how: some BinaryInteger) { _ = Glibc.shutdown(descriptor, Int32(how)) }
+
+    /// Ends whoever waits with ``Failure`` and frees the descriptor.
+    public func close() {
+        guard !isClosed else { return }
+        isClosed = true
+        watch?.cancel()
+        watch = nil
+        Glibc.close(descriptor)
+        let gone = Result<Void, any Error>.failure(Failure("wait", EBADF))
+        readers?.finish(gone)
+        writers?.finish(gone)
+    }
+
+    // MARK: Making one
+
+    /// Connects over TCP, trying each address of the name in turn.
+    /// - Parameter deadline: for looking up and connecting together.
+    public static func connect(host: String, port: Int, deadline: Duration = .seconds(5)) async throws -> Socket {
+        try await withDeadline(deadline) {
+            let addresses = try await Address.resolve(host, port: port)
+            var failure: any Error = Failure("connect", EHOSTUNREACH)
+            for address in addresses {
+                do { return try await connect(address) } catch let error as Failure { failure = error }
+            }
+            throw failure
+        }
+    }
+
+    /// Connects to one address.
+    public static func connect(_ address: Address) async throws -> Socket {
+        let loop = EventLoop.required()
+        let descriptor = try open(address.family)
+        let socket = Socket(descriptor, peer: address.host, loop: loop)
+        let code = address.withPointer { Glibc.connect(descriptor, $0, $1) }
+        if code != 0 {
+            guard errno == EINPROGRESS else { throw Failure("connect") }
+            socket.maybeWritable = false
+            do { try await socket.waitWritable() } catch {
+                socket.close()
+                throw error
+            }
+            var problem: Int32 = 0
+            var length = socklen_t(MemoryLayout<Int32>.size)
+            getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &problem, &length)
+            guard problem == 0 else {
+                socket.close()
+                throw Failure("connect", problem)
+            }
+        }
+        socket.maybeReadable = false
+        // The edge that said "writable" may have said "readable" too; asking once more costs less than missing it.
+        socket.maybeReadable = true
+        return socket
+    }
+
+    /// Listens on a TCP port; 0 takes a free one (see ``localPort``).
+    /// - Parameter reusePort: let several loops listen on the same port; the kernel spreads the connections.
+    public static func listen(host: String, port: Int, reusePort: Bool = true, backlog: Int32 = 4096) throws -> Socket {
+        guard let address = Address(host: host, port: port) else { throw Failure("listen", EINVAL) }
+        let descriptor = try open(address.family)
+        var on: Int32 = 1
+        setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<Int32>.size))
+        if reusePort { setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &on, socklen_t(MemoryLayout<Int32>.size)) }
+        guard address.withPointer({ bind(descriptor, $0, $1) }) == 0, Glibc.listen(descriptor, backlog) == 0 else {
+            let failure = Failure("listen")
+            Glibc.close(descriptor)
+            throw failure
+        }
+        return Socket(descriptor, peer: "", loop: .required(), watched: false)
+    }
+
+    /// The next connection of a listener; nil when there is none.
+    public func accept() throws(Failure) -> Socket? {
+        while true {
+            var storage = sockaddr_storage()
+            var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+            let accepted = withUnsafeMutablePointer(to: &storage) { pointer in
+                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { cl_accept4(descriptor, $0, &length) }
+            }
+            if accepted >= 0 {
+                var on: Int32 = 1
+                setsockopt(accepted, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
+                return Socket(accepted, peer: Address(storage: storage).host, loop: loop)
+            }
+            switch errno {
+            case EAGAIN: return nil
+            case EINTR, ECONNABORTED: continue
+            default: throw Failure("accept")
+            }
+        }
+    }
+
+    /// The port this socket is bound to.
+    public var localPort: Int {
+        var storage = sockaddr_storage()
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        withUnsafeMutablePointer(to: &storage) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { _ = getsockname(descriptor, $0, &length) }
+        }
+        return Address(storage: storage).port
+    }
+
+    private static func open(_ family: Int32) throws(Failure) -> Int32 {
+        let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+        let descriptor = socket(family, kind, 0)
+        guard descriptor >= 0 else { throw Failure("socket") }
+        var on: Int32 = 1
+        setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
+        return descriptor
+    }
+}
