@@ -11,10 +11,13 @@ public struct Principal: Sendable, Hashable {
     public let expires: Instant
     /// What an API key is limited to; nil = everything its person may do.
     public let scopes: [String]?
+    /// The API key the token was made for, if it was; revoking the key ends it.
+    public let apiKey: APIKeyID?
 
     public init(
         user: UserID, role: Role, staff: Bool = false, session: SessionID? = nil,
-        workspaces: [WorkspaceID: WorkspaceRole] = [:], expires: Instant, scopes: [String]? = nil
+        workspaces: [WorkspaceID: WorkspaceRole] = [:], expires: Instant, scopes: [String]? = nil,
+        apiKey: APIKeyID? = nil
     ) {
         self.user = user
         self.role = role
@@ -23,6 +26,7 @@ public struct Principal: Sendable, Hashable {
         self.workspaces = workspaces
         self.expires = expires
         self.scopes = scopes
+        self.apiKey = apiKey
     }
 
     public var isAdmin: Bool { role == .admin }

@@ -35,11 +35,11 @@ public struct FrameSnapshot: Sendable, Hashable, JSONWritable {
     public var callID: CallID?
     public var at: Instant
     /// JSON text, never taken apart again on its way.
-    public var data: [UInt8]
+    public var data: String
     public var audience: Audience
 
     public init(
-        id: Int64, workspaceID: WorkspaceID, event: String, callID: CallID? = nil, at: Instant, data: [UInt8],
+        id: Int64, workspaceID: WorkspaceID, event: String, callID: CallID? = nil, at: Instant, data: String,
         audience: Audience = .workspace
     ) {
         self.id = id
@@ -78,7 +78,7 @@ public struct FrameSnapshot: Sendable, Hashable, JSONWritable {
         event = try fields.string("event")
         callID = try fields.optionalID("call_id")
         at = try fields.instant("at")
-        data = (fields.value("data") ?? .null).jsonBytes
+        data = (fields.value("data") ?? .null).jsonText
         let audience = try fields.nested("audience")
         switch try audience.string("kind") {
         case "workspace": self.audience = .workspace

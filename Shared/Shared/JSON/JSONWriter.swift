@@ -124,6 +124,10 @@ public struct JSONWriter: Sendable {
         raw(json)
     }
 
+    public mutating func field(_ name: StaticString, raw json: String) {
+        field(name, raw: Array(json.utf8))
+    }
+
     /// A member that is null.
     public mutating func null(_ name: StaticString) {
         key(name)
