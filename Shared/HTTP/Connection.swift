@@ -3,8 +3,9 @@ import Shared
 
 /// One client's connection: reads requests, has them answered in order, and ends it when either side is done.
 ///
-/// One task runs it from accept to close. Confined to its listener's loop.
-final class Connection {
+/// `@unchecked Sendable`: one task runs it from accept to close, on its listener's loop, and nothing else touches it but
+/// that listener.
+final class Connection: @unchecked Sendable {
     /// What it is waiting for, which decides what happens when time is up.
     enum Stage {
         case idle

@@ -2,8 +2,10 @@ import Glibc
 import Runtime
 import Shared
 
-/// One loop's listening socket and the connections it accepted. Confined to its loop.
-final class Listener {
+/// One loop's listening socket and the connections it accepted.
+///
+/// `@unchecked Sendable`: confined to its loop; the tasks it starts there capture it.
+final class Listener: @unchecked Sendable {
     let handler: @Sendable (Request) async -> Response
     let limits: ServerLimits
     let scratch = Scratch()

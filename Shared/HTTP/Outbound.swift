@@ -1,8 +1,10 @@
 import Runtime
 
 /// Bytes on their way to a WebSocket's peer. Frames are kept as they were given, so one that goes to many sockets is in
-/// memory once. Confined to its loop.
-final class Outbound {
+/// memory once.
+///
+/// `@unchecked Sendable`: confined to its loop; the task that waits for the socket there captures it.
+final class Outbound: @unchecked Sendable {
     private let transport: Transport
     private var queue: [[UInt8]] = []
     /// How much of the first one is sent.

@@ -85,8 +85,9 @@ public final class Server: Component {
             defer { state.open = [] }
             return state.open
         }
+        let limit = min(deadline, .seconds(limits.drainSeconds))
         let drains = open.map { opened in
-            opened.loop.spawn("drain") { await opened.listener.drain(within: deadline) }
+            opened.loop.spawn("drain") { await opened.listener.drain(within: limit) }
         }
         for drain in drains { await drain.value }
     }

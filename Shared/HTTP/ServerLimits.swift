@@ -17,6 +17,8 @@ public struct ServerLimits: Sendable {
     /// After the last answer on a connection with unread input, wait this long so that the answer is not lost to a
     /// reset (RFC 9112 §9.6).
     public var lingerSeconds = 2
+    /// A stop waits this long for requests under way (their own deadline), and leaves the rest of the time to others.
+    public var drainSeconds = 10
     /// Answers to pipelined requests are sent together up to this many bytes.
     public var pipelineMax = 64 * 1024
     /// Per loop. A connection costs about 3 KiB idle, so this is 60 MiB; the kernel's table is the other limit.

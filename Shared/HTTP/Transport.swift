@@ -138,17 +138,23 @@ public final class Transport: @unchecked Sendable {
     // MARK: - Ending
 
     /// Wakes whoever waits to read, as if the peer had closed its side. What is written still goes out.
-    func shutdownRead() { socket.shutdown(SHUT_RD) }
+    func shutdownRead() {
+        if !isClosed { socket.shutdown(SHUT_RD) }
+    }
 
     /// Tells the peer that nothing more follows.
     public func shutdownWrite() {
+        // A closed descriptor's number may be somebody else's by now.
+        guard !isClosed else { return }
         tls?.sayGoodbye()
         _ = try? flushCiphertext()
         socket.shutdown(SHUT_WR)
     }
 
     /// Breaks the stream off: reads end and writes fail, so that whoever waits wakes up and closes.
-    public func abort() { socket.shutdown(SHUT_RDWR) }
+    public func abort() {
+        if !isClosed { socket.shutdown(SHUT_RDWR) }
+    }
 
     public func close() {
         guard !isClosed else { return }
