@@ -7,6 +7,7 @@ public final class Blocking: @unchecked Sendable {
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
     private var queue: [@Sendable () -> Void] = []
+    /// Threads without work, a woken or just started one included until it has taken its job.
     private var idle = 0
     private var threads = 0
     private let threadsMax: Int
@@ -16,7 +17,8 @@ public final class Blocking: @unchecked Sendable {
     public static let shared = Blocking(threads: 4, queueMax: 1024)
 
     /// - Parameters:
-    ///   - threads: started when first needed. - queueMax: how many may wait; more are refused at once.
+    ///   - threads: how many at most; started when first needed.
+    ///   - queueMax: how much work may wait for a thread; more is refused at once.
     public init(threads: Int, queueMax: Int) {
         threadsMax = threads
         self.queueMax = queueMax
@@ -39,28 +41,29 @@ public final class Blocking: @unchecked Sendable {
     private func add(_ job: @escaping @Sendable () -> Void) -> Bool {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
-        guard queue.count < queueMax else { return false }
+        // Work that a free thread takes at once does not count as waiting.
+        guard queue.count < idle + (threadsMax - threads) + queueMax else { return false }
         queue.append(job)
-        if idle > 0 {
+        if queue.count <= idle {
             pthread_cond_signal(condition)
         } else if threads < threadsMax {
             threads += 1
+            idle += 1
             startThread { self.serve() }
         }
         return true
     }
 
     private func serve() {
+        pthread_mutex_lock(mutex)
         while true {
-            pthread_mutex_lock(mutex)
-            while queue.isEmpty {
-                idle += 1
-                pthread_cond_wait(condition, mutex)
-                idle -= 1
-            }
+            while queue.isEmpty { pthread_cond_wait(condition, mutex) }
             let job = queue.removeFirst()
+            idle -= 1
             pthread_mutex_unlock(mutex)
             job()
+            pthread_mutex_lock(mutex)
+            idle += 1
         }
     }
 }

@@ -23,11 +23,13 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     private var local: [Work] = []
     private var watches: [WatchSlot] = []
     private var freeSlots: [Int] = []
+    /// By descriptor, the slot whose watch epoll knows; -1 for none.
+    private var owners: [Int] = []
     private let timers = TimerHeap()
     /// The clock as read once per round.
     public private(set) var now = ContinuousClock.now
-    /// How long the last round kept everyone waiting, nanoseconds.
-    let lag = Atomic<Int64>(0)
+    /// The longest round since somebody asked, nanoseconds.
+    private let lagWorst = Atomic<Int64>(0)
 
     enum Work {
         case job(UnownedJob)
@@ -123,23 +125,48 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
         let watch = Watch(descriptor, loop: self, slot: slot, trigger: trigger, onReady)
         watches[slot].watch = watch
         watches[slot].generation &+= 1
-        // A descriptor epoll refuses (a plain file) is always ready; none of ours is one.
-        cl_epoll_add(epoll, descriptor, watch.events, tag(slot))
+        register(watch, slot)
         return watch
+    }
+
+    private func register(_ watch: Watch, _ slot: Int) {
+        let descriptor = watch.descriptor
+        var code = cl_epoll_add(epoll, descriptor, watch.events, tag(slot))
+        // A library closed a descriptor before it told us and got the same number again: the newer watch takes over.
+        if code != 0, errno == EEXIST { code = cl_epoll_change(epoll, descriptor, watch.events, tag(slot)) }
+        guard code == 0, descriptor >= 0 else {
+            // Nothing will ever be reported, so whoever waits is told to look for himself.
+            _ = after(.zero) { [weak watch] in watch?.onReady?([.read, .write, .hangup]) }
+            return
+        }
+        while owners.count <= Int(descriptor) { owners.append(-1) }
+        owners[Int(descriptor)] = slot
     }
 
     func change(_ watch: Watch, slot: Int) {
         precondition(isCurrent)
-        cl_epoll_change(epoll, watch.descriptor, watch.events, tag(slot))
+        guard owns(watch, slot) else { return }
+        let code = cl_epoll_change(epoll, watch.descriptor, watch.events, tag(slot))
+        // Closed and opened again behind our back: epoll forgot it with the close.
+        if code != 0, errno == ENOENT { register(watch, slot) }
     }
 
     func remove(_ watch: Watch, slot: Int) {
         precondition(isCurrent)
         guard watches[slot].watch === watch else { return }
-        cl_epoll_remove(epoll, watch.descriptor)
+        if owns(watch, slot) {
+            cl_epoll_remove(epoll, watch.descriptor)
+            owners[Int(watch.descriptor)] = -1
+        }
         watches[slot].watch = nil
         watches[slot].generation &+= 1
         freeSlots.append(slot)
+    }
+
+    /// False when the number belongs to a newer watch by now.
+    private func owns(_ watch: Watch, _ slot: Int) -> Bool {
+        let descriptor = Int(watch.descriptor)
+        return owners.indices.contains(descriptor) && owners[descriptor] == slot
     }
 
     private func tag(_ slot: Int) -> UInt64 { UInt64(watches[slot].generation) << 32 | UInt64(slot) }
@@ -169,19 +196,28 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     func run() {
         cl_set_loop(Unmanaged.passUnretained(self).toOpaque())
         defer { cl_set_loop(nil) }
+        now = .now
         withUnsafeTemporaryAllocation(of: epoll_event.self, capacity: Int(Self.eventsMax)) { events in
             while !stopping.load(ordering: .acquiring) {
                 runJobs()
-                let timeout = untilNextTimer()
-                let count = wait(events, timeout)
+                let before = ContinuousClock.now
+                noteLag(now.duration(to: before))
+                let count = wait(events, untilNextTimer(before))
                 now = .now
                 for place in 0..<max(0, count) { report(events, place) }
-                runTimers()
-                let spent = now.duration(to: .now).components
-                lag.store(spent.seconds * 1_000_000_000 + spent.attoseconds / 1_000_000_000, ordering: .relaxed)
+                while let timer = timers.pop(dueAt: now) { timer.run() }
             }
         }
     }
+
+    private func noteLag(_ spent: Duration) {
+        let (seconds, attoseconds) = spent.components
+        let nanoseconds = seconds * 1_000_000_000 + attoseconds / 1_000_000_000
+        if nanoseconds > lagWorst.load(ordering: .relaxed) { lagWorst.store(nanoseconds, ordering: .relaxed) }
+    }
+
+    /// How long, at worst since the last call, one round kept everyone else on the loop waiting. From any thread.
+    public func takeLag() -> Duration { .nanoseconds(lagWorst.exchange(0, ordering: .relaxed)) }
 
     func stop() {
         stopping.store(true, ordering: .releasing)
@@ -201,13 +237,15 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
         return count
     }
 
-    private func untilNextTimer() -> Int32 {
-        guard local.isEmpty, let next = timers.next else { return local.isEmpty ? -1 : 0 }
-        let left = ContinuousClock.now.duration(to: next)
+    /// Milliseconds; -1 for no timer, 0 when there is work at once.
+    private func untilNextTimer(_ instant: ContinuousClock.Instant) -> Int32 {
+        guard local.isEmpty else { return 0 }
+        guard let next = timers.next else { return -1 }
+        let left = instant.duration(to: next)
         guard left > .zero else { return 0 }
         // Rounded up: a timer that fires early would have to be asked again.
-        let milliseconds = left.components.seconds * 1000 + (left.components.attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000
-        return Int32(clamping: milliseconds)
+        let (seconds, attoseconds) = left.components
+        return Int32(clamping: seconds * 1000 + (attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000)
     }
 
     private func report(_ events: UnsafeMutableBufferPointer<epoll_event>, _ place: Int32) {
@@ -221,10 +259,6 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
         let slot = Int(tag & 0xFFFF_FFFF)
         guard slot < watches.count, watches[slot].generation == UInt32(tag >> 32) else { return }
         watches[slot].watch?.onReady?(Readiness(events: cl_events(base, place)))
-    }
-
-    private func runTimers() {
-        while let timer = timers.pop(dueAt: now) { timer.run() }
     }
 
     private func runJobs() {

@@ -12,11 +12,13 @@ public final class Socket {
     public let peer: String
     private let loop: EventLoop
     private var watch: Watch?
-    private var readers: Waiter?
-    private var writers: Waiter?
-    // An edge seen since the last "would block": waiting is over before it begins.
+    private var readers: [Waiter] = []
+    private var writers: [Waiter] = []
+    // False from "would block" until epoll reports again: until then no system call is made at all.
     private var maybeReadable = true
     private var maybeWritable = true
+    // The peer has ended its stream: no further edge will come, so reading goes on until it says 0.
+    private var peerEnded = false
     public private(set) var isClosed = false
 
     /// - Parameter watched: false for a listener, whose owner watches it itself.
@@ -52,9 +54,15 @@ public final class Socket {
 
     /// Bytes read into `target`; 0 at the end of the stream, nil when there is nothing yet.
     public func tryRead(into target: UnsafeMutableRawBufferPointer) throws(Failure) -> Int? {
+        guard !isClosed else { throw Failure("read", EBADF) }
+        guard maybeReadable else { return nil }
         while true {
             let count = recv(descriptor, target.baseAddress, target.count, 0)
-            if count >= 0 { return count }
+            if count >= 0 {
+                // A short read has emptied the socket; whatever comes later makes a new edge (epoll(7), question 9).
+                if count > 0, count < target.count, !peerEnded { maybeReadable = false }
+                return count
+            }
             guard try isTransient("read") else { continue }
             maybeReadable = false
             return nil
@@ -63,6 +71,8 @@ public final class Socket {
 
     /// Bytes the system took, possibly fewer than given; nil when it takes none now.
     public func tryWrite(_ bytes: UnsafeRawBufferPointer) throws(Failure) -> Int? {
+        guard !isClosed else { throw Failure("write", EBADF) }
+        guard maybeWritable else { return nil }
         while true {
             let count = send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
             if count >= 0 { return count }
@@ -74,9 +84,19 @@ public final class Socket {
 
     /// As ``tryWrite(_:)``, of several buffers in one call.
     public func tryWritev(_ buffers: [UnsafeRawBufferPointer]) throws(Failure) -> Int? {
-        let vectors = buffers.map { iovec(iov_base: UnsafeMutableRawPointer(mutating: $0.baseAddress), iov_len: $0.count) }
+        guard !isClosed else { throw Failure("write", EBADF) }
+        guard maybeWritable else { return nil }
         while true {
-            let count = writev(descriptor, vectors, Int32(vectors.count))
+            let count = withUnsafeTemporaryAllocation(of: iovec.self, capacity: buffers.count) { vectors in
+                for (place, buffer) in buffers.enumerated() {
+                    vectors[place] = iovec(
+                        iov_base: UnsafeMutableRawPointer(mutating: buffer.baseAddress), iov_len: buffer.count)
+                }
+                var message = msghdr()
+                message.msg_iov = vectors.baseAddress
+                message.msg_iovlen = buffers.count
+                return sendmsg(descriptor, &message, Int32(MSG_NOSIGNAL))
+            }
             if count >= 0 { return count }
             guard try isTransient("write") else { continue }
             maybeWritable = false
@@ -96,31 +116,42 @@ public final class Socket {
     // MARK: Waiting
 
     /// Returns when a read may have something, the end of the stream included.
+    /// - Throws: `CancellationError`, or ``Failure`` when the socket is closed here.
     public func waitReadable() async throws {
+        guard !isClosed else { throw Failure("wait", EBADF) }
         if maybeReadable { return }
         let waiter = Waiter(loop: loop)
-        readers = waiter
+        readers.removeAll { $0.isFinished }
+        readers.append(waiter)
         try await waiter.value()
     }
 
+    /// Returns when a write may be taken, or fail.
+    /// - Throws: `CancellationError`, or ``Failure`` when the socket is closed here.
     public func waitWritable() async throws {
+        guard !isClosed else { throw Failure("wait", EBADF) }
         if maybeWritable { return }
         let waiter = Waiter(loop: loop)
-        writers = waiter
+        writers.removeAll { $0.isFinished }
+        writers.append(waiter)
         try await waiter.value()
     }
 
     private func onReady(_ ready: Readiness) {
+        if ready.contains(.ended) { peerEnded = true }
         if ready.contains(.read) {
             maybeReadable = true
-            readers?.finish(.success(()))
-            readers = nil
+            Self.wake(&readers)
         }
         if ready.contains(.write) {
             maybeWritable = true
-            writers?.finish(.success(()))
-            writers = nil
+            Self.wake(&writers)
         }
+    }
+
+    private static func wake(_ waiters: inout [Waiter], _ result: Result<Void, any Error> = .success(())) {
+        for waiter in waiters { waiter.finish(result) }
+        waiters.removeAll(keepingCapacity: true)
     }
 
     /// At most `max` bytes, empty at the end of the stream.
@@ -159,8 +190,8 @@ public final class Socket {
         watch = nil
         Glibc.close(descriptor)
         let gone = Result<Void, any Error>.failure(Failure("wait", EBADF))
-        readers?.finish(gone)
-        writers?.finish(gone)
+        Self.wake(&readers, gone)
+        Self.wake(&writers, gone)
     }
 
     // MARK: Making one
@@ -182,27 +213,27 @@ public final class Socket {
     public static func connect(_ address: Address) async throws -> Socket {
         let loop = EventLoop.required()
         let descriptor = try open(address.family)
-        let socket = Socket(descriptor, peer: address.host, loop: loop)
         let code = address.withPointer { Glibc.connect(descriptor, $0, $1) }
-        if code != 0 {
-            guard errno == EINPROGRESS else { throw Failure("connect") }
-            socket.maybeWritable = false
-            do { try await socket.waitWritable() } catch {
-                socket.close()
-                throw error
-            }
+        guard code == 0 || errno == EINPROGRESS else {
+            let failure = Failure("connect")
+            Glibc.close(descriptor)
+            throw failure
+        }
+        // Watched only now: before, epoll would report an unconnected socket as hung up.
+        let socket = Socket(descriptor, peer: address.host, loop: loop)
+        if code == 0 { return socket }
+        socket.maybeWritable = false
+        do {
+            try await socket.waitWritable()
             var problem: Int32 = 0
             var length = socklen_t(MemoryLayout<Int32>.size)
             getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &problem, &length)
-            guard problem == 0 else {
-                socket.close()
-                throw Failure("connect", problem)
-            }
+            guard problem == 0 else { throw Failure("connect", problem) }
+            return socket
+        } catch {
+            socket.close()
+            throw error
         }
-        socket.maybeReadable = false
-        // The edge that said "writable" may have said "readable" too; asking once more costs less than missing it.
-        socket.maybeReadable = true
-        return socket
     }
 
     /// Listens on a TCP port; 0 takes a free one (see ``localPort``).

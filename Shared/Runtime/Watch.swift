@@ -8,17 +8,21 @@ public struct Readiness: OptionSet, Sendable {
     public static let write = Readiness(rawValue: 2)
     /// The other end is gone, or the descriptor failed. Comes with `read` and `write`, so that whoever waits finds out.
     public static let hangup = Readiness(rawValue: 4)
+    /// The other end sends nothing more; what it sent before may still be there.
+    public static let ended = Readiness(rawValue: 8)
 
     init(events: UInt32) {
         var ready: Readiness = []
         if events & (EPOLLIN.rawValue | EPOLLRDHUP.rawValue | EPOLLPRI.rawValue) != 0 { ready.insert(.read) }
         if events & EPOLLOUT.rawValue != 0 { ready.insert(.write) }
+        if events & (EPOLLRDHUP.rawValue | EPOLLHUP.rawValue | EPOLLERR.rawValue) != 0 { ready.insert(.ended) }
         if events & (EPOLLERR.rawValue | EPOLLHUP.rawValue) != 0 { ready.formUnion([.read, .write, .hangup]) }
         self = ready
     }
 }
 
-/// A descriptor under observation of one loop. Touched only on that loop. Cancel it before the descriptor is closed.
+/// A descriptor under observation of one loop. Touched only on that loop. Cancel it before the descriptor is closed;
+/// if a library closes it first and its number is in use again, the newer watch is left alone.
 public final class Watch {
     /// How epoll reports.
     public enum Trigger: Sendable {
