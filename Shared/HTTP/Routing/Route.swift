@@ -91,7 +91,7 @@ public struct Route: Sendable {
 
     public init(
         _ method: Method, _ pattern: String, _ summary: String, detail: String? = nil, id: String? = nil,
-        tag: String? = nil, family: Family? = nil, access: Access, limit: Limit? = nil, query: [Parameter] = [],
+        tag: String? = nil, family: Family? = nil, access: Access, limit: Limit = .standard, query: [Parameter] = [],
         path: [Parameter] = [], headers: [Parameter] = [], body: Schema? = nil, consumes: Content = .json,
         returns: Returns = .ok(), produces: String = "application/json", bodyMax: Int = Request.bodyMaxDefault,
         deadline: Duration = .seconds(10), idempotent: Bool = false, handler: @escaping Handler
@@ -105,7 +105,8 @@ public struct Route: Sendable {
         self.tag = tag ?? names.area
         self.family = family ?? (access == .internal ? .internal : Family(path: pattern))
         self.access = access
-        self.limit = limit ?? (access == .signed || access == .internal ? .none : .standard)
+        // Signed webhooks and our own programs are not counted.
+        self.limit = access == .signed || access == .internal ? .none : limit
         scope = Scope(area: self.tag, writes: method != .get && method != .head)
         self.query = query
         self.path = names.parameters.map { name in
@@ -125,7 +126,7 @@ public struct Route: Sendable {
     /// The methods a path may have; the initializer's other parameters are the same for each of them.
     public static func get(
         _ pattern: String, _ summary: String, detail: String? = nil, id: String? = nil, tag: String? = nil,
-        family: Family? = nil, access: Access, limit: Limit? = nil, query: [Parameter] = [], path: [Parameter] = [],
+        family: Family? = nil, access: Access, limit: Limit = .standard, query: [Parameter] = [], path: [Parameter] = [],
         headers: [Parameter] = [], returns: Returns = .ok(), produces: String = "application/json",
         deadline: Duration = .seconds(10), handler: @escaping Handler
     ) -> Route {
@@ -137,7 +138,7 @@ public struct Route: Sendable {
 
     public static func post(
         _ pattern: String, _ summary: String, detail: String? = nil, id: String? = nil, tag: String? = nil,
-        family: Family? = nil, access: Access, limit: Limit? = nil, query: [Parameter] = [], path: [Parameter] = [],
+        family: Family? = nil, access: Access, limit: Limit = .standard, query: [Parameter] = [], path: [Parameter] = [],
         headers: [Parameter] = [], body: Schema? = nil, consumes: Content = .json, returns: Returns = .ok(),
         produces: String = "application/json", bodyMax: Int = Request.bodyMaxDefault,
         deadline: Duration = .seconds(10), idempotent: Bool = false, handler: @escaping Handler
@@ -150,7 +151,7 @@ public struct Route: Sendable {
 
     public static func put(
         _ pattern: String, _ summary: String, detail: String? = nil, id: String? = nil, tag: String? = nil,
-        family: Family? = nil, access: Access, limit: Limit? = nil, query: [Parameter] = [], path: [Parameter] = [],
+        family: Family? = nil, access: Access, limit: Limit = .standard, query: [Parameter] = [], path: [Parameter] = [],
         headers: [Parameter] = [], body: Schema? = nil, consumes: Content = .json, returns: Returns = .ok(),
         produces: String = "application/json", bodyMax: Int = Request.bodyMaxDefault,
         deadline: Duration = .seconds(10), handler: @escaping Handler
@@ -163,7 +164,7 @@ public struct Route: Sendable {
 
     public static func patch(
         _ pattern: String, _ summary: String, detail: String? = nil, id: String? = nil, tag: String? = nil,
-        family: Family? = nil, access: Access, limit: Limit? = nil, query: [Parameter] = [], path: [Parameter] = [],
+        family: Family? = nil, access: Access, limit: Limit = .standard, query: [Parameter] = [], path: [Parameter] = [],
         headers: [Parameter] = [], body: Schema? = nil, consumes: Content = .json, returns: Returns = .ok(),
         produces: String = "application/json", bodyMax: Int = Request.bodyMaxDefault,
         deadline: Duration = .seconds(10), handler: @escaping Handler
@@ -176,7 +177,7 @@ public struct Route: Sendable {
 
     public static func delete(
         _ pattern: String, _ summary: String, detail: String? = nil, id: String? = nil, tag: String? = nil,
-        family: Family? = nil, access: Access, limit: Limit? = nil, query: [Parameter] = [], path: [Parameter] = [],
+        family: Family? = nil, access: Access, limit: Limit = .standard, query: [Parameter] = [], path: [Parameter] = [],
         headers: [Parameter] = [], body: Schema? = nil, consumes: Content = .json, returns: Returns = .nothing,
         produces: String = "application/json", bodyMax: Int = Request.bodyMaxDefault,
         deadline: Duration = .seconds(10), handler: @escaping Handler
