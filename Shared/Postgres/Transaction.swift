@@ -1,0 +1,187 @@
+import Runtime
+
+public enum Isolation: Sendable {
+    case readCommitted
+    case repeatableRead
+    case serializable
+
+    var begin: StaticString {
+        switch self {
+        case .readCommitted: "BEGIN"
+        case .repeatableRead: "BEGIN ISOLATION LEVEL REPEATABLE READ"
+        case .serializable: "BEGIN ISOLATION LEVEL SERIALIZABLE"
+        }
+    }
+}
+
+extension Database {
+    /// Runs the body in a transaction on a connection of its own and commits when it returns; an error rolls back and
+    /// is thrown.
+    ///
+    /// The body may run again, up to three times: after a serialization failure, a deadlock, or a connection that was
+    /// lost before COMMIT was sent. Remote calls do not belong in it, nor effects outside the database; those go into
+    /// `onCommit`. A statement that failed fails the transaction, whether or not the body caught its error.
+    ///
+    /// Throws `CommitOutcomeUnknown` when the connection broke between COMMIT and its answer.
+    @discardableResult
+    public func transaction<Value>(
+        isolation: Isolation = .readCommitted, _ body: (borrowing Transaction) async throws -> Value
+    ) async throws -> Value {
+        let pool = try pool()
+        var attempt = 1
+        while true {
+            try Task.checkCancellation()
+            let state = TransactionState(try await pool.lease(), isolation)
+            do {
+                let transaction = Transaction(state)
+                let value = try await body(transaction)
+                try await state.commit()
+                pool.release(state.connection)
+                for action in state.actions { action() }
+                return value
+            } catch {
+                await state.rollBack()
+                pool.release(state.connection)
+                let cause = state.failure ?? error
+                pool.failed(cause)
+                guard attempt < Self.attemptsMax, state.mayRunAgain else { throw error }
+                // Whoever lost against each other should not meet again at once.
+                try await EventLoop.sleep(for: .milliseconds(Int.random(in: 1...(8 << attempt))))
+                attempt += 1
+            }
+        }
+    }
+
+    private static var attemptsMax: Int { 3 }
+}
+
+/// An open transaction. It cannot be copied or kept: it lives as long as the body it was given to.
+public struct Transaction: ~Copyable {
+    let state: TransactionState
+
+    init(_ state: TransactionState) { self.state = state }
+
+    public func query(_ query: Query) async throws -> Rows {
+        try await state.run(query)
+    }
+
+    /// The first row, when there is one.
+    public func queryOne(_ query: Query) async throws -> Row? {
+        try await state.run(query).first
+    }
+
+    /// The number of rows touched.
+    @discardableResult
+    public func execute(_ query: Query) async throws -> Int {
+        try await state.run(query).affected
+    }
+
+    /// Sent together with COMMIT, in order, without a round trip of its own. When it fails, the transaction is rolled
+    /// back and `transaction` throws its error.
+    public func enqueue(_ query: Query) {
+        state.enqueued.append(query)
+    }
+
+    /// Called on this loop once the transaction is committed, in the order given; never when it is rolled back.
+    public func onCommit(_ action: @escaping @Sendable () -> Void) {
+        state.actions.append(action)
+    }
+}
+
+/// Where a transaction is. Lives on one loop and is reached through the one `Transaction` only.
+final class TransactionState {
+    let connection: Connection
+    private let isolation: Isolation
+    private var hasBegun = false
+    private var isOver = false
+    var enqueued: [Query] = []
+    var actions: [@Sendable () -> Void] = []
+    /// What failed first. From then on PostgreSQL would refuse every statement.
+    private(set) var failure: (any Error)?
+
+    init(_ connection: Connection, _ isolation: Isolation) {
+        self.connection = connection
+        self.isolation = isolation
+    }
+
+    /// BEGIN travels with the first statement, under the same Sync: when it fails, so does the statement.
+    func run(_ query: Query) async throws -> Rows {
+        try await run(.query(query), refusal: query.parameters.refusal)
+    }
+
+    private func run(_ item: Batch.Item, refusal: String?) async throws -> Rows {
+        if let failure { throw failure }
+        try Task.checkCancellation()
+        if let refusal { throw fail(UnsendableValue(reason: refusal)) }
+        let items = hasBegun ? [item] : [.control(isolation.begin), item]
+        hasBegun = true
+        do {
+            let rows = try await connection.perform(Batch(items, isShared: false))
+            guard let last = rows.last else { throw ConnectionLost(reason: "no answer", wasSent: true) }
+            return last
+        } catch {
+            throw fail(error)
+        }
+    }
+
+    /// Any number of statements as one text, without values: migrations.
+    func script(_ text: String) async throws {
+        if let failure { throw failure }
+        do {
+            _ = try await connection.perform(Batch([.script(text)], isShared: false))
+        } catch {
+            throw fail(error)
+        }
+    }
+
+    func commit() async throws {
+        if let failure { throw failure }
+        try Task.checkCancellation()
+        if let reason = enqueued.lazy.compactMap(\.parameters.refusal).first {
+            throw fail(UnsendableValue(reason: reason))
+        }
+        // Nothing was asked of the database: nothing to commit.
+        guard hasBegun || !enqueued.isEmpty else { return }
+        var items: [Batch.Item] = hasBegun ? [] : [.control(isolation.begin)]
+        items += enqueued.map(Batch.Item.query)
+        items.append(.control("COMMIT"))
+        hasBegun = true
+        do {
+            let rows = try await connection.performToTheEnd(Batch(items, isShared: false))
+            isOver = true
+            guard rows.last?.table.commandTag == "COMMIT" else {
+                throw PostgresError(sqlState: "25P02", message: "the transaction had failed and was rolled back")
+            }
+        } catch let lost as ConnectionLost where lost.wasSent {
+            throw fail(CommitOutcomeUnknown(reason: lost.reason))
+        } catch {
+            throw fail(error)
+        }
+    }
+
+    /// Ends whatever is open, also when the task is cancelled. A condemned connection rolls back by closing.
+    func rollBack() async {
+        guard hasBegun, !isOver, connection.phase == .ready, !connection.isCondemned else { return }
+        isOver = true
+        do {
+            _ = try await connection.performToTheEnd(Batch([.control("ROLLBACK")], isShared: false))
+        } catch {
+            connection.close()
+        }
+    }
+
+    /// Nothing was committed, and the reason lies in other transactions or in the connection.
+    var mayRunAgain: Bool {
+        guard !Task.isCancelled else { return false }
+        return switch failure {
+        case let refused as PostgresError: refused.isSerializationFailure || refused.isStalePlan
+        case is ConnectionLost: true
+        default: false
+        }
+    }
+
+    private func fail(_ error: any Error) -> any Error {
+        if failure == nil { failure = error }
+        return error
+    }
+}

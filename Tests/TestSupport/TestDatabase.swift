@@ -1,0 +1,105 @@
+import Glibc
+import Postgres
+import Runtime
+import Shared
+
+/// A database of its own for a test: made on the server of `TEST_DATABASE_URL`, migrated, dropped afterwards.
+public enum TestDatabase {
+    public struct NotConfigured: Error, CustomStringConvertible {
+        public let description = "TEST_DATABASE_URL is not set: run the tests with `make test`, which starts a PostgreSQL"
+    }
+
+    /// Makes a database, applies the migrations, runs the body on an event loop and drops the database.
+    ///
+    /// - Parameters:
+    ///   - folders: paths of migration folders, or names of programs (`telephony` is `Services/telephony/migrations`).
+    ///   - extra: migrations of a module, such as Messaging's; applied first.
+    public static func fresh<Value: Sendable>(
+        migrations folders: [String] = [], extra: [Migration] = [], poolMax: Int = 4,
+        waitDeadline: Duration = .seconds(5), _ body: @escaping @Sendable (Database) async throws -> Value
+    ) async throws -> Value {
+        try await freshURL(migrations: folders, extra: extra) { url in
+            let database = Database(url: url, poolMax: poolMax, waitDeadline: waitDeadline, application: "tests")
+            do {
+                let value = try await body(database)
+                await database.close()
+                return value
+            } catch {
+                await database.close()
+                throw error
+            }
+        }
+    }
+
+    /// The same for tests that open it themselves: the body gets the new database's URL.
+    public static func freshURL<Value: Sendable>(
+        migrations folders: [String] = [], extra: [Migration] = [],
+        _ body: @escaping @Sendable (String) async throws -> Value
+    ) async throws -> Value {
+        let server = try serverURL()
+        return try await onLoop {
+            let admin = Database(url: server, poolMax: 1, waitDeadline: .seconds(60), application: "tests")
+            let name = "test_\(ID<Kind.Job>().text.filter { $0 != "-" })"
+            let url = replacingName(in: server, with: name)
+            try await admin.execute("CREATE DATABASE \(quoting: name)")
+            let result: Result<Value, any Error>
+            do {
+                try await migrate(url, folders, extra)
+                result = .success(try await body(url))
+            } catch {
+                result = .failure(error)
+            }
+            // In a task of its own: the database is dropped even when the test was cancelled.
+            await EventLoop.required().spawn("drop test database") {
+                _ = try? await admin.execute("DROP DATABASE \(quoting: name) WITH (FORCE)")
+                await admin.close()
+            }.value
+            return try result.get()
+        }
+    }
+
+    /// The server's URL, for tests that look at it from outside the database under test.
+    public static func serverURL() throws -> String {
+        guard let text = getenv("TEST_DATABASE_URL") else { throw NotConfigured() }
+        return String(cString: text)
+    }
+
+    private static func migrate(_ url: String, _ folders: [String], _ extra: [Migration]) async throws {
+        guard !folders.isEmpty || !extra.isEmpty else { return }
+        let database = Database(url: url, poolMax: 1, application: "tests")
+        var migrations = extra
+        for folder in folders {
+            let path = folder.contains("/") ? folder : Migrations.directory(of: folder)
+            guard let path else { throw NeverHappened(description: "there is no folder Services/\(folder)/migrations") }
+            migrations += try Migrations.read(path)
+        }
+        do {
+            try await Migrations.run(database: database, directory: nil, extra: migrations)
+        } catch {
+            await database.close()
+            throw error
+        }
+        await database.close()
+    }
+
+    /// `postgresql://user@host/name?options` with another name.
+    private static func replacingName(in url: String, with name: String) -> String {
+        let question = url.firstIndex(of: "?") ?? url.endIndex
+        let base = url[..<question]
+        let authority = base.range(of: "://")?.upperBound ?? base.startIndex
+        let path = base[authority...].firstIndex(of: "/") ?? base.endIndex
+        return "\(base[..<path])/\(name)\(url[question...])"
+    }
+}
+
+extension Substring {
+    /// Without Foundation.
+    fileprivate func range(of text: String) -> Range<Index>? {
+        var start = startIndex
+        while start < endIndex {
+            if self[start...].hasPrefix(text) { return start..<index(start, offsetBy: text.count) }
+            start = index(after: start)
+        }
+        return nil
+    }
+}
