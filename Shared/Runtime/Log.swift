@@ -10,6 +10,8 @@ public enum LogValue: Sendable, ExpressibleByStringInterpolation, ExpressibleByI
     case double(Double)
     case bool(Bool)
 
+    public static func int(_ value: Int) -> LogValue { .int(Int64(value)) }
+
     public init(stringLiteral value: String) { self = .string(value) }
     public init(integerLiteral value: Int64) { self = .int(value) }
     public init(floatLiteral value: Double) { self = .double(value) }
@@ -19,14 +21,19 @@ public enum LogValue: Sendable, ExpressibleByStringInterpolation, ExpressibleByI
 /// One JSON object a line on standard output: `at`, `level`, `program`, `event`, the fields, and `trace_id` when the work
 /// belongs to a request. Never a token, a password, or a whole phone number.
 public struct Log: Sendable {
-    public enum Level: Int, Sendable, CaseIterable, Comparable {
+    public enum Level: String, Sendable, CaseIterable, Comparable {
         case debug, info, warn, error
 
-        public init?(name: String) {
-            guard let level = Level.allCases.first(where: { "\($0)" == name.lowercased() }) else { return nil }
-            self = level
+        private var weight: Int {
+            switch self {
+            case .debug: 0
+            case .info: 1
+            case .warn: 2
+            case .error: 3
+            }
         }
-        public static func < (a: Level, b: Level) -> Bool { a.rawValue < b.rawValue }
+
+        public static func < (a: Level, b: Level) -> Bool { a.weight < b.weight }
     }
 
     public let program: String
@@ -65,9 +72,9 @@ public struct Log: Sendable {
         var json = JSONWriter(capacity: 256)
         json.object { json in
             json.field("at", Instant.now())
-            json.field("level", "\(level)")
+            json.field("level", level.rawValue)
             json.field("program", program)
-            json.field("event", "\(event)")
+            json.field("event", event.description)
             if let trace = TraceContext.current { json.field("trace_id", trace.traceIDText) }
             for (name, value) in fields { Self.write(name, value, &json) }
             for (name, value) in more { Self.write(name, value, &json) }

@@ -34,6 +34,11 @@ public final class Metrics: Sendable {
         series(name, help, "gauge", labels) { Gauge() }
     }
 
+    /// A counter of time, set by a probe to what the system has counted.
+    func seconds(_ name: String, _ help: String) -> Gauge {
+        series(name, help, "counter", []) { Gauge() }
+    }
+
     /// - Parameter buckets: upper bounds in the unit of the name, rising.
     public func histogram(
         _ name: String, _ help: String, buckets: [Double] = Histogram.seconds, _ labels: (String, String)...

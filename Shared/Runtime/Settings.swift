@@ -115,6 +115,7 @@ public final class Settings {
     /// Every complaint at once.
     public struct Unusable: Error, Sendable, CustomStringConvertible {
         public let complaints: [String]
+        init(_ settings: Settings) { complaints = settings.complaints }
         public var description: String {
             "These settings need attention (.env.example explains each):\n"
                 + complaints.map { "  \($0)" }.joined(separator: "\n")
@@ -123,7 +124,7 @@ public final class Settings {
 
     /// - Throws: ``Unusable`` if anything was missing or wrong. ``Service`` prints it and exits with 78.
     public func check() throws(Unusable) {
-        if !complaints.isEmpty { throw Unusable(complaints: complaints) }
+        if !complaints.isEmpty { throw Unusable(self) }
     }
 
     private static func url(_ text: String) -> String? {
