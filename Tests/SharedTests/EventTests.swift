@@ -23,7 +23,9 @@ import Testing
         let event = try family(of: type).init(type: type, json: sample)
         #expect(event.type == type)
         #expect(try JSON.parse(event.jsonBytes) == sample)
-        let ids = ["call_id", "id", "workspace_id"].compactMap { sample[$0].flatMap { $0.string ?? $0.int.map(String.init) } }
+        let ids = ["call_id", "id", "workspace_id"].compactMap {
+            sample[$0].flatMap { $0.string ?? $0.int.map(String.init) }
+        }
         #expect(ids.contains { event.key.hasSuffix($0) }, "the key \(event.key) is none of the sample's ids")
     }
 
@@ -114,7 +116,9 @@ import Testing
         #expect(seen["sequence"] == nil)
     }
 
-    @Test(arguments: [(0.05, .positive), (0.049, .neutral), (0, .neutral), (-0.049, .neutral), (-0.05, .negative)] as [(Double, SentimentLabel)])
+    @Test(
+        arguments: [(0.05, .positive), (0.049, .neutral), (0, .neutral), (-0.049, .neutral), (-0.05, .negative)]
+            as [(Double, SentimentLabel)])
     func `labels change at a twentieth`(_ score: Double, _ label: SentimentLabel) {
         #expect(SentimentLabel(score: score) == label)
     }

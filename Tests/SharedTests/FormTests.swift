@@ -85,12 +85,13 @@ import Testing
             ])
     }
 
-    @Test(arguments: [
-        (["s": "a\u{0}b"], "must not contain the character U+0000"),
-        (["s": 5], "must be a string"), (["s": .null], "is required"), ([:], "is required"),
-        (["s": "   "], "must have at least 2 characters"), (["s": "a"], "must have at least 2 characters"),
-        (["s": "abcdef"], "may have 5 characters at most"),
-    ] as [(JSON, String)])
+    @Test(
+        arguments: [
+            (["s": "a\u{0}b"], "must not contain the character U+0000"),
+            (["s": 5], "must be a string"), (["s": .null], "is required"), ([:], "is required"),
+            (["s": "   "], "must have at least 2 characters"), (["s": "a"], "must have at least 2 characters"),
+            (["s": "abcdef"], "may have 5 characters at most"),
+        ] as [(JSON, String)])
     func `texts have limits`(_ body: JSON, _ message: String) throws {
         var form = try form(body)
         _ = form.string("s", min: 2, max: 5)
@@ -104,7 +105,10 @@ import Testing
         try form.finish()
     }
 
-    @Test(arguments: [(["n": 0], 1...10), (["n": 11], 1...10), (["n": 5.5], 1...10), (["n": 1e300], 1...10), (["n": true], 0...1)] as [(JSON, ClosedRange<Int>)])
+    @Test(
+        arguments: [
+            (["n": 0], 1...10), (["n": 11], 1...10), (["n": 5.5], 1...10), (["n": 1e300], 1...10), (["n": true], 0...1),
+        ] as [(JSON, ClosedRange<Int>)])
     func `numbers have limits`(_ body: JSON, _ range: ClosedRange<Int>) throws {
         var form = try form(body)
         _ = form.int("n", in: range)

@@ -4,15 +4,16 @@ import Testing
 @testable import Shared
 
 @Suite struct `Reading JSON` {
-    @Test(arguments: [
-        ("null", JSON.null), ("true", true), ("false", false), ("0", 0), ("-1", -1), ("1.5", 1.5), ("1.0", 1.0),
-        ("-0", .double(-0.0)), ("1e2", 100.0), ("1E-2", 0.01), ("9223372036854775807", .int(Int64.max)),
-        ("-9223372036854775808", .int(Int64.min)), ("9223372036854775808", 9223372036854775808.0),
-        ("\"\"", ""), ("\"a\\\"\\\\\\/\\b\\f\\n\\r\\t\"", "a\"\\/\u{8}\u{C}\n\r\t"), ("\"\\u00e9\\u20AC\"", "é€"),
-        ("\"\\uD83D\\uDE00\"", "😀"), ("\"😀é\"", "😀é"), ("[]", []), ("{}", [:]), (" [ 1 , 2 ] ", [1, 2]),
-        ("{\"a\":{\"b\":[null]}}", ["a": ["b": [.null]]]), ("\t\r\n {} \n", [:]), ("\"\u{7F}\"", "\u{7F}"),
-        ("{\"\":1}", ["": 1]), ("{\"a\":1,\"a\":2}", ["a": 2]), ("\"\\u0000\"", "\0"),
-    ] as [(String, JSON)])
+    @Test(
+        arguments: [
+            ("null", JSON.null), ("true", true), ("false", false), ("0", 0), ("-1", -1), ("1.5", 1.5), ("1.0", 1.0),
+            ("-0", .double(-0.0)), ("1e2", 100.0), ("1E-2", 0.01), ("9223372036854775807", .int(Int64.max)),
+            ("-9223372036854775808", .int(Int64.min)), ("9223372036854775808", 9223372036854775808.0),
+            ("\"\"", ""), ("\"a\\\"\\\\\\/\\b\\f\\n\\r\\t\"", "a\"\\/\u{8}\u{C}\n\r\t"), ("\"\\u00e9\\u20AC\"", "é€"),
+            ("\"\\uD83D\\uDE00\"", "😀"), ("\"😀é\"", "😀é"), ("[]", []), ("{}", [:]), (" [ 1 , 2 ] ", [1, 2]),
+            ("{\"a\":{\"b\":[null]}}", ["a": ["b": [.null]]]), ("\t\r\n {} \n", [:]), ("\"\u{7F}\"", "\u{7F}"),
+            ("{\"\":1}", ["": 1]), ("{\"a\":1,\"a\":2}", ["a": 2]), ("\"\\u0000\"", "\0"),
+        ] as [(String, JSON)])
     func `every kind of value is read`(_ text: String, _ value: JSON) throws {
         #expect(try JSON.parse(text) == value)
     }
@@ -34,10 +35,13 @@ import Testing
         #expect(error?.column == column, "\(text): \(String(describing: error))")
     }
 
-    @Test(arguments: [
-        [0x22, 0x80, 0x22], [0x22, 0xC0, 0xAF, 0x22], [0x22, 0xED, 0xA0, 0x80, 0x22], [0x22, 0xF4, 0x90, 0x80, 0x80, 0x22],
-        [0x22, 0xE2, 0x82, 0x22], [0x22, 0xFF, 0x22], [0xEF, 0xBB, 0xBF, 0x31], [0x22, 0x61, 0xC3], [0x22, 0x5C, 0x6E, 0xFF, 0x22],
-    ] as [[UInt8]])
+    @Test(
+        arguments: [
+            [0x22, 0x80, 0x22], [0x22, 0xC0, 0xAF, 0x22], [0x22, 0xED, 0xA0, 0x80, 0x22],
+            [0x22, 0xF4, 0x90, 0x80, 0x80, 0x22],
+            [0x22, 0xE2, 0x82, 0x22], [0x22, 0xFF, 0x22], [0xEF, 0xBB, 0xBF, 0x31], [0x22, 0x61, 0xC3],
+            [0x22, 0x5C, 0x6E, 0xFF, 0x22],
+        ] as [[UInt8]])
     func `bytes that are no UTF-8 are refused`(_ bytes: [UInt8]) {
         #expect(throws: JSON.SyntaxError.self) { try JSON.parse(bytes) }
     }
@@ -152,7 +156,8 @@ import Testing
                 json.field("money", Money(minor: 2999))
             }
         }
-        let expected = #"{"text":"a\"b","int":-5,"long":-9223372036854775808,"double":0.1,"yes":true,"#
+        let expected =
+            #"{"text":"a\"b","int":-5,"long":-9223372036854775808,"double":0.1,"yes":true,"#
             + #""id":"00000000-0000-0001-0000-000000000002","at":"1970-01-01T00:00:01.500Z","phone":"+14155550123","#
             + #""none":null,"some":"x","null":null,"role":"admin","tags":["a","b"],"map":{"a":2,"b":1},"#
             + #""tree":{"k":[1,null]},"empty":{},"list":[1,"two",{"three":3},[],null],"dyn\"amic":1,"raw":{"x":1},"#
@@ -192,7 +197,8 @@ import Testing
             value = value * 10 + Int64(digit % 10)
             for number in [value, -value] { #expect(number.jsonText == "\(number)") }
         }
-        for number in [0, 9, 10, 99, 100, -1, Int64.max, Int64.min, 999_999_999_999_999_999, 1_000_000_000_000_000_000] {
+        for number in [0, 9, 10, 99, 100, -1, Int64.max, Int64.min, 999_999_999_999_999_999, 1_000_000_000_000_000_000]
+        {
             #expect(number.jsonText == "\(number)")
         }
     }
@@ -238,7 +244,8 @@ enum Trees {
             return .double(value.isFinite ? value : 0.5)
         case 4, 5: return .string(text(using: &random))
         case 6:
-            return .array((0..<Int.random(in: 0..<5, using: &random)).map { _ in value(depth: depth - 1, using: &random) })
+            return .array(
+                (0..<Int.random(in: 0..<5, using: &random)).map { _ in value(depth: depth - 1, using: &random) })
         default:
             var object = JSONObject()
             for _ in 0..<Int.random(in: 0..<20, using: &random) {

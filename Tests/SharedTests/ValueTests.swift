@@ -62,7 +62,9 @@ import Testing
         #expect(Money(decimal: "29")?.minor == 2900)
     }
 
-    @Test(arguments: ["", "-", ".5", "5.", "29.999", "1e3", "1,000.00", "--1", "+1", "٣", "99999999999999999999", "1.2.3"])
+    @Test(arguments: [
+        "", "-", ".5", "5.", "29.999", "1e3", "1,000.00", "--1", "+1", "٣", "99999999999999999999", "1.2.3",
+    ])
     func `what is no amount is refused`(_ text: String) {
         #expect(Money(decimal: text) == nil)
     }

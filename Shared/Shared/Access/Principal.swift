@@ -47,7 +47,8 @@ public struct Principal: Sendable, Hashable {
     }
 
     /// Passes when this person may act as `least` or more there.
-    /// - Throws: 404 for a workspace they do not belong to (its existence is nobody's business), 403 for too low a role.
+    /// - Throws: 404 for a workspace they do not belong to (its existence is nobody's business), 403 for too low a
+    ///   role.
     public func require(_ least: WorkspaceRole, in workspace: WorkspaceID) throws(Problem) {
         guard let role = role(in: workspace) else { throw .notFound(.workspaceNotFound) }
         guard role >= least else {

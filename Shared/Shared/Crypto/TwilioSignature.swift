@@ -2,7 +2,8 @@
 public enum WebhookSignature {}
 
 extension WebhookSignature {
-    /// The hash under a Twilio signature: SHA-1 with the account's token, SHA-256 when the webhook is signed with a shared key.
+    /// The hash under a Twilio signature: SHA-1 with the account's token, SHA-256 when the webhook is signed with a
+    /// shared key.
     public enum TwilioAlgorithm: String, Sendable {
         case sha1 = "HMAC_SHA1"
         case sha256 = "HMAC_SHA256"
@@ -57,8 +58,8 @@ extension WebhookSignature {
         return matches
     }
 
-    /// Whether a post that is no form carries Twilio's signature: over the URL alone, whose `bodySHA256` vouches for the
-    /// raw body.
+    /// Whether a post that is no form carries Twilio's signature: over the URL alone, whose `bodySHA256` vouches for
+    /// the raw body.
     public static func twilioMatches(
         _ header: String, urls: [String], body: [UInt8], token: String, algorithm: TwilioAlgorithm = .sha1
     ) -> Bool {

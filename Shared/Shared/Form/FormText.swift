@@ -153,8 +153,6 @@ extension Form {
 }
 
 extension Form {
-    
-    
 
     /// Whether the field has a value; complains when it has none.
     mutating func has(_ name: String, orRequired: Bool) -> Bool {

@@ -82,7 +82,9 @@ extension Claims: JSONWritable {
         }
         func time(_ name: String) throws(TokenError) -> Instant {
             // NumericDate may have a fraction (RFC 7519 §2). The bound keeps it within what an Instant can hold.
-            guard let seconds = object[name]?.double, (0...253_402_300_799).contains(seconds) else { throw .claim(name) }
+            guard let seconds = object[name]?.double, (0...253_402_300_799).contains(seconds) else {
+                throw .claim(name)
+            }
             return Instant(microseconds: Int64(seconds * 1_000_000))
         }
         func optional<Of>(_ name: String, _ type: ID<Of>.Type) throws(TokenError) -> ID<Of>? {

@@ -20,8 +20,8 @@ public struct KeySet: Sendable {
         kids = keys.map(\.kid).filter { seen.insert($0).inserted }
     }
 
-    /// Reads a JWK set (RFC 7517 §5). Keys of other kinds are passed over; a key of ours that is damaged, named twice or
-    /// carries its secret half makes the whole set unusable.
+    /// Reads a JWK set (RFC 7517 §5). Keys of other kinds are passed over; a key of ours that is damaged, named twice
+    /// or carries its secret half makes the whole set unusable.
     public init(jwks: JSON) throws(Failure) {
         guard let list = jwks["keys"]?.array else { throw .notAKeySet("no keys") }
         guard list.count <= KeySet.keysMax else { throw .notAKeySet("more than \(KeySet.keysMax) keys") }
