@@ -17,7 +17,8 @@ final class Connection: @unchecked Sendable {
     }
 
     let transport: Transport
-    private unowned let listener: Listener
+    // Strong: the listener lets go of a connection when its task has ended.
+    private let listener: Listener
     private let inbound: Inbound
     private var parser: RequestParser
     /// Answers not sent yet: several when requests are pipelined.

@@ -64,17 +64,15 @@ public final class Server: Component {
     ) async throws -> (opened: Opened, port: Int) {
         let outcome = Mutex<Result<(opened: Opened, port: Int), any Error>?>(nil)
         let (host, limits, log, handler) = (host, limits, log, handler)
-        await withTaskGroup(of: Void.self) { _ in
-            await loop.spawn("listen") {
-                let result = Result {
-                    let socket = try Socket.listen(host: host, port: port, reusePort: true)
-                    let listener = Listener(socket, tls: context, limits: limits, log: log, handler: handler)
-                    listener.open()
-                    return (opened: Opened(loop: loop, listener: listener), port: listener.port)
-                }
-                outcome.withLock { $0 = result }
-            }.value
-        }
+        await loop.spawn("listen") {
+            let result = Result {
+                let socket = try Socket.listen(host: host, port: port, reusePort: true)
+                let listener = Listener(socket, tls: context, limits: limits, log: log, handler: handler)
+                listener.open()
+                return (opened: Opened(loop: loop, listener: listener), port: listener.port)
+            }
+            outcome.withLock { $0 = result }
+        }.value
         guard let result = outcome.withLock({ $0 }) else { throw CancellationError() }
         return try result.get()
     }

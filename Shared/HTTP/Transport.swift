@@ -10,8 +10,6 @@ public final class Transport: @unchecked Sendable {
     private let tls: TLSSession?
     /// The address at the other end, without the port.
     public let peer: String
-    /// Whether a read may find something without waiting: false after a read that did not fill its buffer.
-    private var mayHold = true
     private(set) var isClosed = false
 
     init(_ socket: Socket, tls: TLSSession? = nil) {
@@ -55,21 +53,11 @@ public final class Transport: @unchecked Sendable {
     }
 
     private func rawRead(_ target: UnsafeMutableRawBufferPointer) throws -> Read {
-        guard mayHold else { return .again }
-        guard let count = try socket.tryRead(into: target) else {
-            mayHold = false
-            return .again
-        }
-        if count == 0 { return .end }
-        // A short read has emptied the socket: asking again would only cost a system call.
-        mayHold = count == target.count
-        return .bytes(count)
+        guard let count = try socket.tryRead(into: target) else { return .again }
+        return count == 0 ? .end : .bytes(count)
     }
 
-    func waitReadable() async throws {
-        try await socket.waitReadable()
-        mayHold = true
-    }
+    func waitReadable() async throws { try await socket.waitReadable() }
 
     /// The next bytes, at most `max`; nil when the peer has closed its side.
     public func read(max: Int = 16 * 1024) async throws -> [UInt8]? {
