@@ -36,6 +36,11 @@ final class Batch: @unchecked Sendable {
         if case .script? = items.first { true } else { false }
     }
 
+    /// SELECT, INSERT and the like, which the server commits only after their results.
+    var hasOnlyPlannedStatements: Bool {
+        items.allSatisfy { if case .query(let query) = $0 { query.isPreparable } else { false } }
+    }
+
     func await(_ continuation: UnsafeContinuation<[Rows], any Error>) {
         self.continuation = continuation
     }

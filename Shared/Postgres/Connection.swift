@@ -26,6 +26,8 @@ final class Connection: @unchecked Sendable {
     /// A cancel request is on its way: closed as soon as nothing is pending.
     private(set) var isCondemned = false
     private var isWatchingAbandoned = false
+    /// The server announced that it ends the connection: statements after that point were never looked at.
+    private var saidGoodBye = false
 
     /// Prepared statements per connection. Each costs the server some 10–100 kB.
     static let statementsMax = 256
@@ -138,7 +140,7 @@ extension Connection {
     private func submit(_ batch: Batch) {
         guard phase == .ready else {
             if batch.isShared { pool.finished(self) }
-            return batch.fail(ConnectionLost(reason: "closed before the statement was sent", wasSent: false))
+            return batch.fail(ConnectionLost(reason: "closed before the statement was sent", mayHaveHappened: false))
         }
         if batch.isShared { dropStatements() }
         pending.append(batch)
@@ -285,6 +287,14 @@ extension Connection {
         }
     }
 
+    /// Whether the server is inside a transaction block that has not failed. Only between statements.
+    var isInTransaction: Bool {
+        guard phase == .ready, pending.isEmpty else { return false }
+        // libpq leaves the pipeline's last state only when asked once more.
+        if let stray = PQgetResult(handle) { PQclear(stray) }
+        return PQtransactionStatus(handle) == PQTRANS_INTRANS
+    }
+
     private func nextStep(of batch: Batch) -> Batch.Step? {
         guard batch.nextStep < batch.steps.count else { return nil }
         defer { batch.nextStep += 1 }
@@ -295,13 +305,21 @@ extension Connection {
         let step = batch.isScript ? nil : nextStep(of: batch)
         var label: StaticString?
         if case .run(let name)? = step { label = name }
-        let error = PostgresError(result: result, label: label)
+        guard let error = PostgresError(result: result, label: label) else {
+            // libpq speaks for itself: the connection broke.
+            let reason = PQresultErrorMessage(result).map { String(cString: $0) } ?? ""
+            return lose(reason.split(separator: "\n").joined(separator: "; "))
+        }
         if case .prepare(let key)? = step { statements.forget(key) }
         if error.isStalePlan { forgetStatements(of: batch) }
         guard batch.failure == nil else { return }
         let severity = PQresultErrorField(result, Int32(UInt8(ascii: "V"))).map { String(cString: $0) }
-        if severity == "FATAL" || severity == "PANIC" || error.isShutdown {
-            batch.failure = ConnectionLost(reason: error.message, wasSent: true)
+        if severity == "FATAL" || severity == "PANIC" {
+            saidGoodBye = true
+            // In place of a statement's result it means that nothing was committed: an implicit transaction commits
+            // after its last result. COMMIT and other commands may commit before theirs.
+            let isUndone = step != nil && batch.hasOnlyPlannedStatements
+            batch.failure = ConnectionLost(reason: error.message, mayHaveHappened: !isUndone)
         } else if error.isCanceled, isCondemned, !batch.isAbandoned {
             batch.failure = HitByCancel()
         } else {
@@ -368,7 +386,9 @@ extension Connection {
         dispose()
         let reason = reason.isEmpty ? "closed by the server" : reason
         while let batch = pending.removeFirst() {
-            if batch.failure == nil { batch.failure = ConnectionLost(reason: reason, wasSent: true) }
+            if batch.failure == nil {
+                batch.failure = ConnectionLost(reason: reason, mayHaveHappened: !saidGoodBye || batch.nextStep > 0)
+            }
             batch.finish()
         }
         pool.lost(self)
@@ -382,7 +402,7 @@ extension Connection {
         case .ready:
             dispose()
             while let batch = pending.removeFirst() {
-                batch.fail(ConnectionLost(reason: "the connection was closed", wasSent: true))
+                batch.fail(ConnectionLost(reason: "the connection was closed", mayHaveHappened: true))
             }
             pool.lost(self)
         }

@@ -102,7 +102,7 @@ public final class Database: Sendable {
     /// Whether running the statements a second time cannot do them twice.
     private static func mayRunAgain(_ queries: [Query], after error: any Error) -> Bool {
         switch error {
-        case let lost as ConnectionLost: !lost.wasSent || queries.allSatisfy(\.isRead)
+        case let lost as ConnectionLost: !lost.mayHaveHappened || queries.allSatisfy(\.isRead)
         case let refused as PostgresError: refused.isStalePlan
         case is HitByCancel: true
         default: false

@@ -41,9 +41,6 @@ public struct PostgresError: Error, Sendable, CustomStringConvertible {
     /// The prepared statement is gone or its result changed shape: preparing it again helps.
     var isStalePlan: Bool { sqlState == "26000" || (sqlState == "0A000" && message.contains("cached plan")) }
 
-    /// The server is stopping or starting; the connection is worth nothing.
-    var isShutdown: Bool { sqlState.hasPrefix("57P0") }
-
     private func isViolation(_ state: String, _ constraint: String?) -> Bool {
         sqlState == state && (constraint == nil || constraint == self.constraint)
     }
@@ -55,10 +52,12 @@ public struct PostgresError: Error, Sendable, CustomStringConvertible {
 }
 
 extension PostgresError {
-    init(result: OpaquePointer, label: StaticString?) {
+    /// nil when the error is libpq's own and not the server's.
+    init?(result: OpaquePointer, label: StaticString?) {
         func field(_ code: Int32) -> String? { PQresultErrorField(result, code).map { String(cString: $0) } }
+        guard let sqlState = field(Int32(UInt8(ascii: "C"))) else { return nil }
         self.init(
-            sqlState: field(Int32(UInt8(ascii: "C"))) ?? "XX000",
+            sqlState: sqlState,
             message: field(Int32(UInt8(ascii: "M"))) ?? "no message",
             detail: field(Int32(UInt8(ascii: "D"))), hint: field(Int32(UInt8(ascii: "H"))),
             table: field(Int32(UInt8(ascii: "t"))), column: field(Int32(UInt8(ascii: "c"))),
@@ -66,12 +65,12 @@ extension PostgresError {
     }
 }
 
-/// The connection broke while a statement was under way. Reads were already run a second time; a write outside a
-/// transaction may or may not have happened.
+/// The connection broke while a statement was under way. Reads, and writes that certainly had no effect, were already
+/// run a second time.
 public struct ConnectionLost: Error, Sendable, CustomStringConvertible {
     public let reason: String
-    /// false when the statement never left this program.
-    public let wasSent: Bool
+    /// false when the statement certainly had no effect: it was never sent, or the server said good-bye before it.
+    public let mayHaveHappened: Bool
     public var description: String { "the connection to PostgreSQL was lost: \(reason)" }
 }
 

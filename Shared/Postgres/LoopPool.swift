@@ -42,7 +42,7 @@ extension LoopPool {
     func run(_ items: [Batch.Item]) async throws -> [Rows] {
         let connection: Connection
         if let lane = state.takeShared() {
-            guard let taken = connections[lane] else { throw ConnectionLost(reason: "no connection", wasSent: false) }
+            guard let taken = connections[lane] else { throw ConnectionLost(reason: "no connection", mayHaveHappened: false) }
             connection = taken
             perform()
         } else {
@@ -116,7 +116,7 @@ extension LoopPool {
         }
         measurements.waited(ContinuousClock.now - began)
         guard let connection = connections[lane] else {
-            throw ConnectionLost(reason: "lost before it was used", wasSent: false)
+            throw ConnectionLost(reason: "lost before it was used", mayHaveHappened: false)
         }
         return connection
     }

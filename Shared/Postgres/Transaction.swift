@@ -117,7 +117,7 @@ final class TransactionState {
         hasBegun = true
         do {
             let rows = try await connection.perform(Batch(items, isShared: false))
-            guard let last = rows.last else { throw ConnectionLost(reason: "no answer", wasSent: true) }
+            guard let last = rows.last else { throw ConnectionLost(reason: "no answer", mayHaveHappened: true) }
             return last
         } catch {
             throw fail(error)
@@ -142,6 +142,10 @@ final class TransactionState {
         }
         // Nothing was asked of the database: nothing to commit.
         guard hasBegun || !enqueued.isEmpty else { return }
+        // COMMIT outside a transaction block is only a warning to PostgreSQL.
+        if hasBegun, connection.phase == .ready, !connection.isInTransaction {
+            throw fail(PostgresError(sqlState: "25P01", message: "the transaction was ended by its own statements"))
+        }
         var items: [Batch.Item] = hasBegun ? [] : [.control(isolation.begin)]
         items += enqueued.map(Batch.Item.query)
         items.append(.control("COMMIT"))
@@ -152,7 +156,7 @@ final class TransactionState {
             guard rows.last?.table.commandTag == "COMMIT" else {
                 throw PostgresError(sqlState: "25P02", message: "the transaction had failed and was rolled back")
             }
-        } catch let lost as ConnectionLost where lost.wasSent {
+        } catch let lost as ConnectionLost where lost.mayHaveHappened {
             throw fail(CommitOutcomeUnknown(reason: lost.reason))
         } catch {
             throw fail(error)

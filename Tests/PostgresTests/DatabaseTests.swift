@@ -101,7 +101,8 @@ import Testing
             }
             #expect(try await database.queryOne("SELECT 1 AS \(quoting: "n1")")?["n1"] == 1)
             let count: Int = try #require(try await database.queryOne("SELECT count(*) FROM pg_prepared_statements"))[0]
-            #expect(count > 200 && count <= 256)
+            // The query that counts is one, and what it pushed out goes after it.
+            #expect(count > 200 && count <= 257)
         }
     }
 
@@ -301,7 +302,7 @@ func connections(of database: Database) async throws -> Int {
 
 /// Connections to the database of a URL that run a statement with this text, asked on a connection of its own.
 func connectionsFromOutside(_ url: String, running text: String) async throws -> Int {
-    let name = String(url[(url.lastIndex(of: "/").map(url.index(after:)) ?? url.startIndex)...])
+    let name = databaseName(url)
     return try await withOutsider { outsider in
         try await outsider.queryOne(
             """
@@ -309,6 +310,10 @@ func connectionsFromOutside(_ url: String, running text: String) async throws ->
             WHERE datname = \(name) AND state = 'active' AND position(\(text) IN query) > 0
             """)?[0] ?? 0
     }
+}
+
+func databaseName(_ url: String) -> String {
+    String(url[(url.lastIndex(of: "/").map(url.index(after:)) ?? url.startIndex)...])
 }
 
 func withOutsider<Value>(_ body: (Database) async throws -> Value) async throws -> Value {

@@ -144,14 +144,16 @@ import Testing
         try await Self.withItems { database async throws in
             try await database.execute("INSERT INTO items VALUES (1, 0)")
             let runs = Tally()
+            let reads = Tally()
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for _ in 0..<2 {
                     group.addTask {
                         try await database.transaction(isolation: .serializable) { (transaction: borrowing Transaction) async throws in
                             runs.add()
                             let value: Int = try await transaction.queryOne("SELECT value FROM items")?[0] ?? -1
+                            reads.add()
                             // Both have read before either writes.
-                            try await eventually { runs.count >= 2 }
+                            try await eventually { reads.count >= 2 }
                             try await transaction.execute("UPDATE items SET value = \(value + 1)")
                         }
                     }

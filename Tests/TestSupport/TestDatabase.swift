@@ -64,6 +64,18 @@ public enum TestDatabase {
         return String(cString: text)
     }
 
+    /// Its port, for tests that put something in between.
+    public static func serverPort() throws -> Int {
+        let (_, port, _) = parts(of: try serverURL())
+        return Int(port) ?? 5432
+    }
+
+    /// The same database over another port of this machine.
+    public static func replacingPort(in url: String, with port: Int) -> String {
+        let (before, _, after) = parts(of: url)
+        return "\(before):\(port)\(after)"
+    }
+
     private static func migrate(_ url: String, _ folders: [String], _ extra: [Migration]) async throws {
         guard !folders.isEmpty || !extra.isEmpty else { return }
         let database = Database(url: url, poolMax: 1, application: "tests")
@@ -82,24 +94,19 @@ public enum TestDatabase {
         await database.close()
     }
 
-    /// `postgresql://user@host/name?options` with another name.
     private static func replacingName(in url: String, with name: String) -> String {
-        let question = url.firstIndex(of: "?") ?? url.endIndex
-        let base = url[..<question]
-        let authority = base.range(of: "://")?.upperBound ?? base.startIndex
-        let path = base[authority...].firstIndex(of: "/") ?? base.endIndex
-        return "\(base[..<path])/\(name)\(url[question...])"
+        let (before, port, after) = parts(of: url)
+        let options = after.firstIndex(of: "?").map { after[$0...] } ?? ""
+        return "\(before)\(port.isEmpty ? "" : ":\(port)")/\(name)\(options)"
     }
-}
 
-extension Substring {
-    /// Without Foundation.
-    fileprivate func range(of text: String) -> Range<Index>? {
-        var start = startIndex
-        while start < endIndex {
-            if self[start...].hasPrefix(text) { return start..<index(start, offsetBy: text.count) }
-            start = index(after: start)
-        }
-        return nil
+    /// `postgresql://user:password@host`, the port, and `/name?options`.
+    private static func parts(of url: String) -> (before: Substring, port: Substring, after: Substring) {
+        // "postgresql:" and an empty piece come before the authority, which ends at the third slash.
+        let slashes = url.indices.filter { url[$0] == "/" }
+        let end = slashes.count > 2 ? slashes[2] : url.firstIndex(of: "?") ?? url.endIndex
+        let host = url[..<end].lastIndex(of: "@").map(url.index(after:)) ?? slashes.dropFirst().first ?? url.startIndex
+        guard let colon = url[host..<end].lastIndex(of: ":") else { return (url[..<end], "", url[end...]) }
+        return (url[..<colon], url[url.index(after: colon)..<end], url[end...])
     }
 }
