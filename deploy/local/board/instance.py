@@ -28,7 +28,8 @@ PORTS = {
 }
 
 # Given to each program by this file itself, so a value from outside would only break it.
-OWN = {"DATABASE_URL", "HOST", "PORT", "INTERNAL_PORT", "KAFKA_BROKERS", "KAFKA_PROFILE", "MIGRATIONS_DIR"}
+OWN = {"DATABASE_URL", "HOST", "PORT", "INTERNAL_PORT", "KAFKA_BROKERS", "KAFKA_PROFILE", "KAFKA_TOPIC_PREFIX",
+       "KAFKA_OPTIONS", "MIGRATIONS_DIR", "ASSETS_DIR"}
 
 
 class Refused(Exception):
