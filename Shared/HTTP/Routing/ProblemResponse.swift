@@ -2,6 +2,9 @@ import Runtime
 import Shared
 
 extension Response {
+    /// 200 with one value.
+    public static func json(_ value: some JSONWritable) -> Response { json(200, value) }
+
     /// A problem in the family's shape.
     public static func problem(_ problem: Problem, family: Route.Family) -> Response {
         var response = Response.json(problem.status) { json in
