@@ -12,7 +12,6 @@ struct Assistant: Sendable {
 /// Everything an answer may be based on.
 struct Question: Sendable {
     struct Line: Sendable, Equatable {
-        enum Speaker: String, Sendable { case ai, customer }
         let speaker: Speaker
         let text: String
     }

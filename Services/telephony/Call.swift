@@ -6,38 +6,10 @@ import Shared
 /// holds the row's lock stores the value and publishes. Callbacks may come late, twice and out of order, so every rule
 /// is written as "only forwards", and a terminal call is never touched again (contract: "Call.status").
 struct Call: Sendable, Equatable {
-    enum Direction: String, Sendable, CaseIterable { case inbound, outbound }
-
-    enum Status: String, Sendable, CaseIterable {
-        case initiated, ringing
-        case inProgress = "in_progress"
-        /// A human has it. It ends as completed.
-        case escalated
-        case completed, failed
-
-        var isTerminal: Bool { self == .completed || self == .failed }
-
-        /// How far along a live call is; the carrier can only move it up.
-        fileprivate var rank: Int {
-            switch self {
-            case .initiated: 0
-            case .ringing: 1
-            case .inProgress: 2
-            case .escalated: 3
-            case .completed, .failed: 4
-            }
-        }
-    }
-
-    enum Outcome: String, Sendable, CaseIterable {
-        case converted, interested
-        case notInterested = "not_interested"
-        case callback, voicemail
-        case noAnswer = "no_answer"
-        case escalated
-    }
-
-    enum Priority: String, Sendable, CaseIterable { case low, medium, high, urgent }
+    typealias Direction = CallDirection
+    typealias Status = CallStatus
+    typealias Outcome = CallOutcome
+    typealias Priority = CallPriority
 
     struct Person: Sendable, Equatable {
         let id: HumanAgentID
@@ -68,8 +40,8 @@ struct Call: Sendable, Equatable {
     var outcome: Outcome?
     var qaScore: Double?
     var qaScores: JSON?
-    var sentiment: String?
-    var escalationStatus: String?
+    var sentiment: SentimentLabel?
+    var escalationStatus: EscalationStatus?
     var assigned: Person?
     /// A manager has silenced the AI.
     var paused = false
@@ -171,6 +143,36 @@ extension Call {
         updatedAt = max(now, updatedAt)
         handedOff = false
         durationSeconds = seconds ?? answeredAt.map { max(0, end.seconds - $0.seconds) } ?? 0
+    }
+}
+
+extension CallStatus {
+    /// How far along a live call is; the carrier can only move it up.
+    fileprivate var rank: Int {
+        switch self {
+        case .initiated: 0
+        case .ringing: 1
+        case .inProgress: 2
+        case .escalated: 3
+        case .completed, .failed: 4
+        }
+    }
+}
+
+extension Call {
+    /// What every event about it names.
+    var ref: CallRef {
+        CallRef(callID: id, workspaceID: workspace, businessID: business, direction: direction)
+    }
+
+    var snapshot: CallSnapshot {
+        CallSnapshot(
+            id: id, workspaceID: workspace, version: version, twilioCallSID: sid ?? "", direction: direction,
+            status: status, fromNumber: from, toNumber: to, businessID: business, templateID: agent,
+            startedAt: startedAt, endedAt: endedAt, durationSeconds: durationSeconds.map(Int.init),
+            createdAt: createdAt, updatedAt: updatedAt, metadata: metadata, qaScore: qaScore, sentiment: sentiment,
+            escalationStatus: escalationStatus, assignedAgent: assigned.map { .init(id: $0.id, name: $0.name) },
+            outcome: outcome, priority: priority, failureReason: failureReason, agentID: agent)
     }
 }
 

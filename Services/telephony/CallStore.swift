@@ -2,10 +2,13 @@ import Messaging
 import Postgres
 import Shared
 
-extension Call.Direction: PostgresValue {}
-extension Call.Status: PostgresValue {}
-extension Call.Outcome: PostgresValue {}
-extension Call.Priority: PostgresValue {}
+extension CallDirection: @retroactive PostgresValue {}
+extension CallStatus: @retroactive PostgresValue {}
+extension CallOutcome: @retroactive PostgresValue {}
+extension CallPriority: @retroactive PostgresValue {}
+extension EscalationStatus: @retroactive PostgresValue {}
+extension SentimentLabel: @retroactive PostgresValue {}
+extension Speaker: @retroactive PostgresValue {}
 
 /// The SQL of the calls themselves. Whoever changes a call holds its row's lock from `lock` to the commit.
 enum CallStore {
@@ -53,7 +56,7 @@ enum CallStore {
     /// Writes the locked call back under its next version and tells the world, in one pipeline with the commit.
     ///
     /// An ended call is published as ended and nothing else: the ended event carries the same snapshot.
-    static func save(_ call: inout Call, after changes: [CallChange], _ tx: borrowing Transaction) throws {
+    static func save(_ call: inout Call, after changes: [CallChange], _ tx: borrowing Transaction) {
         call.version += 1
         tx.enqueue(
             """
@@ -68,7 +71,7 @@ enum CallStore {
                 instructions = \(call.instructions), handed_off = \(call.handedOff), carrier_seen_at = now()
             WHERE id = \(call.id)
             """)
-        try tx.publish(changes.contains(.ended) ? CallEvent.ended(call.snapshot) : .updated(call.snapshot))
+        tx.publish(changes.contains(.ended) ? CallEvent.ended(call.snapshot) : .updated(call.snapshot))
     }
 
     /// Remembers the carrier's id of a call that has none yet, without telling anyone.

@@ -42,7 +42,8 @@ struct Dialogue: Sendable {
         /// The last words were given time to be heard.
         case leave
         case command(Order)
-        case closed
+        /// The socket is gone. `broken`: it tore, and the carrier may connect again; otherwise the caller hung up.
+        case closed(broken: Bool)
     }
 
     /// What a turn ends in.
@@ -58,6 +59,7 @@ struct Dialogue: Sendable {
         case override(String)
         case end(reason: String?)
         case transfer(escalation: Int64?, words: String?)
+        case handback
     }
 
     enum Action: Sendable, Equatable {
@@ -78,6 +80,8 @@ struct Dialogue: Sendable {
         case instruct(String)
         /// Stop the turn. Store what the caller heard of it: `heard`, or all that was sent when nil.
         case cut(turn: Int, heard: String?)
+        /// Stop the turn and forget it: its prompt will come again on another socket.
+        case drop(turn: Int)
         /// Shorten a stored speech to what the caller heard.
         case truncate(speech: Int64, heard: String)
         /// Start the keypad's pause; report `keysPaused` with this number when it is over.
@@ -130,8 +134,9 @@ struct Dialogue: Sendable {
             return []
         case .leave: return leave()
         case .command(let order): return obey(order)
-        case .closed:
+        case .closed(let broken):
             defer { phase = .over }
+            if broken, case .answering(let number) = phase { return [.drop(turn: number)] }
             return stop(heard: nil)
         }
     }
@@ -279,6 +284,10 @@ extension Dialogue {
             let stopped = stop(heard: nil)
             phase = .leaving(Handoff(.human, escalation: escalation))
             return stopped + (words.map { [.say($0, by: nil)] } ?? []) + [.linger]
+        case .handback:
+            guard case .leaving(let handoff) = phase, handoff.reason == .human else { return [] }
+            phase = .listening
+            return []
         }
     }
 

@@ -69,6 +69,7 @@ CREATE TABLE human_agents (
     idle_since          timestamptz NOT NULL DEFAULT now(),
     last_active_at      timestamptz,
     metadata            jsonb NOT NULL DEFAULT '{}',
+    version             bigint NOT NULL DEFAULT 1,
     created_at          timestamptz NOT NULL DEFAULT now(),
     updated_at          timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT human_agents_email UNIQUE (workspace_id, email_folded)
@@ -152,14 +153,16 @@ CREATE INDEX calls_by_business ON calls (business_id) WHERE business_id IS NOT N
 CREATE TABLE interactions (
     id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     call_id         uuid NOT NULL REFERENCES calls (id) ON DELETE CASCADE,
+    -- Made by whoever heard or said it: storing it again after a commit of unknown outcome finds it here.
+    utterance       uuid NOT NULL CONSTRAINT interactions_utterance UNIQUE,
     sequence        integer NOT NULL CHECK (sequence > 0),
     speaker         text NOT NULL CHECK (speaker IN ('ai', 'customer')),
     text            text NOT NULL,
     audio_url       text,
     at              timestamptz NOT NULL,
     metadata        jsonb NOT NULL DEFAULT '{}',
+    -- −1…1, from qa-analytics.
     sentiment_score double precision,
-    sentiment_label text,
     CONSTRAINT interactions_order UNIQUE (call_id, sequence)
 );
 

@@ -1,0 +1,307 @@
+import HTTP
+import Postgres
+import Shared
+
+/// AI agents, document 001.
+extension Telephony {
+    /// `GET /api/agents/agents/`
+    func listAgents(_ request: Request) async throws -> Response {
+        let principal = try request.requirePrincipal()
+        var form = request.queryForm
+        let page = Page(classic: &form)
+        let filter = AgentFilter(&form, tenancy: principal.tenancy)
+        try form.finish()
+        let (agents, count) = try await AgentStore.list(filter, page, in: database)
+        return page.classic(request, count: count) { json in
+            for agent in agents { agent.write(to: &json) }
+        }.conditional(request)
+    }
+
+    /// `GET /api/agents/agents/{id}/`
+    func getAgent(_ request: Request) async throws -> Response {
+        let agent = try await visibleAgent(request)
+        return Response.json(agent).conditional(request)
+    }
+
+    /// `POST /api/agents/agents/`
+    func createAgent(_ request: Request) async throws -> Response {
+        let principal = try request.requirePrincipal()
+        var form = try await request.anyForm()
+        let named = form.optionalID("workspace", as: WorkspaceID.self)
+        let now = Instant.now()
+        let body = AgentBody(&form, creating: true)
+        try form.finish()
+        let workspace = try principal.workspace(named, atLeast: .manager)
+        var agent = Agent(id: AgentID(), workspace: workspace, name: "", createdAt: now, updatedAt: now)
+        body.apply(to: &agent, whole: true)
+        let made = agent
+        try await database.transaction { (tx: borrowing Transaction) in
+            try await checkLimit(workspace, tx)
+            try await check(made, tx)
+            try await AgentStore.insert(made, tx)
+        }
+        return .json(201, try await AgentStore.find(made.id, tenancy: .all, in: database) ?? made)
+    }
+
+    /// `PUT /api/agents/agents/{id}/`
+    func replaceAgent(_ request: Request) async throws -> Response { try await writeAgent(request, whole: true) }
+
+    /// `PATCH /api/agents/agents/{id}/`
+    func updateAgent(_ request: Request) async throws -> Response { try await writeAgent(request, whole: false) }
+
+    private func writeAgent(_ request: Request, whole: Bool) async throws -> Response {
+        let known = try await changeableAIAgent(request)
+        var form = try await request.anyForm()
+        let body = AgentBody(&form, creating: whole)
+        // A workspace in the body may only be the one the agent is in: agents do not move.
+        if let named = form.optionalID("workspace", as: WorkspaceID.self), named != known.workspace {
+            form.fail("workspace", "cannot be changed")
+        }
+        try form.finish()
+        try await database.transaction { (tx: borrowing Transaction) in
+            guard var agent = try await AgentStore.lock(known.id, tx) else { throw Problem.notFound(.agentNotFound) }
+            body.apply(to: &agent, whole: whole)
+            agent.updatedAt = .now()
+            try await check(agent, tx)
+            try await AgentStore.save(agent, tx)
+        }
+        return .json(try await AgentStore.find(known.id, tenancy: .all, in: database) ?? known)
+    }
+
+    /// `DELETE /api/agents/agents/{id}/` — its phone numbers stay, without an agent.
+    func deleteAgent(_ request: Request) async throws -> Response {
+        let agent = try await changeableAIAgent(request)
+        try await database.transaction { (tx: borrowing Transaction) in try await AgentStore.delete(agent.id, tx) }
+        return .empty(204)
+    }
+
+    /// `GET /api/agents/agents/{id}/phone_numbers/`
+    func listAgentNumbers(_ request: Request) async throws -> Response {
+        let agent = try await visibleAgent(request)
+        var form = request.queryForm
+        let page = Page(classic: &form, size: 100)
+        try form.finish()
+        var filter = LineFilter(tenancy: .only([agent.workspace]))
+        filter.agent = agent.id
+        let (lines, count) = try await LineStore.list(filter, page, in: database)
+        return page.classic(request, count: count) { json in
+            for line in lines { line.write(to: &json) }
+        }.conditional(request)
+    }
+
+    /// `POST /api/agents/agents/{id}/assign_phone_numbers/`
+    func assignPhoneNumbers(_ request: Request) async throws -> Response {
+        try await moveNumbers(request, assigning: true)
+    }
+
+    /// `POST /api/agents/agents/{id}/remove_phone_numbers/`
+    func removePhoneNumbers(_ request: Request) async throws -> Response {
+        try await moveNumbers(request, assigning: false)
+    }
+
+    private func moveNumbers(_ request: Request, assigning: Bool) async throws -> Response {
+        let agent = try await changeableAIAgent(request)
+        var form = try await request.anyForm()
+        let ids = form.ids("phone_number_ids", as: PhoneNumberID.self, max: 1000)
+        if ids == nil, !form.hasFailed { form.fail("phone_number_ids", "is required") }
+        try form.finish()
+        let wanted = Set(ids ?? [])
+        let moved = try await database.transaction { (tx: borrowing Transaction) -> [Line] in
+            let found = try await LineStore.lock(Array(wanted), in: agent.workspace, tx)
+            let missing = wanted.subtracting(found.map(\.id)).sorted()
+            guard missing.isEmpty else {
+                throw Problem.validation(
+                    "phone_number_ids",
+                    "holds numbers the workspace does not have: \(missing.map(\.text).joined(separator: ", "))")
+            }
+            try await LineStore.assign(
+                found.filter { assigning || $0.agent == agent.id }.map(\.id), to: assigning ? agent.id : nil, tx)
+            return found.map { line in
+                var line = line
+                if assigning { line.agent = agent.id } else if line.agent == agent.id { line.agent = nil }
+                return line
+            }
+        }
+        return .json { json in
+            json.object { json in
+                json.field("message", assigning ? "The phone numbers have been assigned." : "The phone numbers have been removed.")
+                json.field("agent", agent.id)
+                json.field("phone_numbers", moved)
+            }
+        }
+    }
+
+    /// `GET /api/agents/agents/{id}/config/` — everything the agent runs on.
+    func getAgentConfig(_ request: Request) async throws -> Response {
+        let agent = try await visibleAgent(request)
+        let config = try await ReactionStore.config(agent.business, in: agent.workspace, in: database)
+        var filter = LineFilter(tenancy: .only([agent.workspace]))
+        filter.agent = agent.id
+        let (lines, _) = try await LineStore.list(filter, Page(size: 100), in: database)
+        return Response.json { json in
+            json.object { json in
+                json.field("agent_id", agent.id)
+                json.field("workspace", agent.workspace)
+                json.field("name", agent.name)
+                json.field("voice", agent.voice)
+                json.field("language", agent.language)
+                json.field("greeting", agent.greeting)
+                json.field("character", agent.character)
+                json.field("personality_type", agent.personality.rawValue)
+                json.field("retry_interval", agent.retryInterval)
+                json.field("workdays", agent.workdays)
+                json.field("call_from", agent.callFrom)
+                json.field("call_to", agent.callTo)
+                json.field("timezone", agent.timezone)
+                json.field("status", agent.status.rawValue)
+                json.field("training_level", agent.trainingLevel)
+                json.field("phone_numbers", lines.map(\.number.text))
+                json.field("business_id", agent.business)
+                json.field("business_config", config)
+            }
+        }.conditional(request)
+    }
+
+    // MARK: Pieces
+
+    private func visibleAgent(_ request: Request) async throws -> Agent {
+        let principal = try request.requirePrincipal()
+        let id = try request.pathID("id", as: AgentID.self, or: .agentNotFound)
+        guard let agent = try await AgentStore.find(id, tenancy: principal.tenancy, in: database) else {
+            throw Problem.notFound(.agentNotFound)
+        }
+        return agent
+    }
+
+    private func changeableAIAgent(_ request: Request) async throws -> Agent {
+        let agent = try await visibleAgent(request)
+        try request.requirePrincipal().require(.manager, in: agent.workspace)
+        return agent
+    }
+
+    /// What only the database can tell about an agent's fields.
+    private func check(_ agent: Agent, _ tx: borrowing Transaction) async throws {
+        if let zone = agent.timezone, try await !AgentStore.knowsZone(zone, tx) {
+            throw Problem.validation("timezone", "is no IANA time zone")
+        }
+        if let business = agent.business,
+            try await PlaceCallStore.isForeign(business, to: agent.workspace, tx)
+        {
+            throw Problem.validation("business_id", "is no configuration of this workspace")
+        }
+    }
+
+    private func checkLimit(_ workspace: WorkspaceID, _ tx: borrowing Transaction) async throws {
+        guard let max = try await ReactionStore.limit(.agents, of: workspace, tx) else { return }
+        throw Problem.limitReached(
+            "The plan's limit of \(max) agents is used up. Upgrade the plan to create more.",
+            details: ["limit": "agents", "max": .int(max)])
+    }
+}
+
+/// The writable fields of document 001's agent. Nil means "not in the body".
+private struct AgentBody: Sendable {
+    var sent: Set<String>
+    let business: BusinessID?
+    let name: String?
+    let greeting: String?
+    let voice: String?
+    let language: String?
+    let retryInterval: Int?
+    let workdays: [String]?
+    let callFrom: String?
+    let callTo: String?
+    let timezone: String?
+    let character: String?
+    let personality: Agent.Personality?
+    let status: Agent.Status?
+
+    init(_ form: inout Form, creating: Bool) {
+        sent = Set(form.names)
+        business = form.optionalID("business_id", as: BusinessID.self)
+        name = form.optionalString("name", min: 1, max: 200)
+        // 001's example has no name, so one is made of what the agent is.
+        greeting = creating ? form.string("greeting", max: 2000) : form.optionalString("greeting", min: 1, max: 2000)
+        voice = form.optionalString("voice", max: 100)
+        language = form.optionalString("language", min: 2, max: 40)
+        retryInterval = form.optionalInt("retry_interval", in: 0...10_080)
+        workdays = form.choices("workdays", as: Agent.Workday.self).map { days in
+            Agent.Workday.allCases.filter(days.contains).map(\.rawValue)
+        }
+        callFrom = Self.time(&form, "call_from")
+        callTo = Self.time(&form, "call_to")
+        timezone = form.optionalString("timezone", max: 64)
+        character = form.optionalString("character", max: 10_000)
+        personality = form.optionalChoice("personality_type", as: Agent.Personality.self)
+        status = form.optionalChoice("status", as: Agent.Status.self)
+    }
+
+    /// `HH:MM` or `HH:MM:SS`, as `HH:MM:SS`.
+    private static func time(_ form: inout Form, _ name: String) -> String? {
+        guard let text = form.optionalString(name, max: 8) else { return nil }
+        let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+        let numbers = parts.compactMap { $0.count == 2 && $0.allSatisfy(\.isASCII) ? Int($0) : nil }
+        guard (2...3).contains(parts.count), numbers.count == parts.count, (0...23).contains(numbers[0]),
+            numbers.dropFirst().allSatisfy({ (0...59).contains($0) })
+        else {
+            form.fail(name, "must be a time such as 09:00:00")
+            return nil
+        }
+        return text.count == 5 ? text + ":00" : text
+    }
+
+    /// `whole`: what the body leaves out goes back to its default (POST, PUT); otherwise it stays (PATCH).
+    func apply(to agent: inout Agent, whole: Bool) {
+        let blank = Agent(id: agent.id, workspace: agent.workspace, name: "AI agent", createdAt: .now(), updatedAt: .now())
+        func new<Value>(_ value: Value?, _ name: String, _ old: Value, _ fallback: Value) -> Value {
+            if let value { return value }
+            return whole || sent.contains(name) ? fallback : old
+        }
+        func maybe<Value>(_ value: Value?, _ name: String, _ old: Value?) -> Value? {
+            if let value { return value }
+            return whole || sent.contains(name) ? nil : old
+        }
+        agent.business = maybe(business, "business_id", agent.business)
+        agent.name = new(name, "name", agent.name, blank.name)
+        agent.greeting = new(greeting, "greeting", agent.greeting, blank.greeting)
+        agent.voice = new(voice, "voice", agent.voice, blank.voice)
+        agent.language = new(language, "language", agent.language, blank.language)
+        agent.retryInterval = new(retryInterval, "retry_interval", agent.retryInterval, blank.retryInterval)
+        agent.workdays = new(workdays, "workdays", agent.workdays, blank.workdays)
+        agent.callFrom = maybe(callFrom, "call_from", agent.callFrom)
+        agent.callTo = maybe(callTo, "call_to", agent.callTo)
+        agent.timezone = maybe(timezone, "timezone", agent.timezone)
+        agent.character = new(character, "character", agent.character, blank.character)
+        agent.personality = new(personality, "personality_type", agent.personality, blank.personality)
+        agent.status = new(status, "status", agent.status, blank.status)
+    }
+}
+
+extension Agent: JSONWritable {
+    func write(to json: inout JSONWriter) {
+        json.object { json in
+            json.field("id", id)
+            json.field("workspace", workspace)
+            json.field("name", name)
+            json.field("greeting", greeting)
+            json.field("voice", voice)
+            json.field("language", language)
+            json.field("retry_interval", retryInterval)
+            json.field("workdays", workdays)
+            json.field("call_from", callFrom)
+            json.field("call_to", callTo)
+            json.field("timezone", timezone)
+            json.field("character", character)
+            json.field("personality_type", personality.rawValue)
+            json.field("status", status.rawValue)
+            json.field("training_level", trainingLevel)
+            json.fieldObject("training_checklist") { json in
+                for (item, done) in checklist { json.field(item, done) }
+            }
+            json.field("business_id", business)
+            json.field("phone_numbers_count", numbers)
+            json.field("created_at", createdAt)
+            json.field("updated_at", updatedAt)
+        }
+    }
+}

@@ -1,0 +1,129 @@
+import Postgres
+import Shared
+
+/// What other programs told us, as we keep it.
+enum ReactionStore {
+    // MARK: Business configurations
+
+    static func put(_ config: ConfigSnapshot, _ tx: borrowing Transaction) async throws {
+        _ = try await tx.execute(
+            """
+            INSERT INTO business_configs (id, workspace_id, version, name, is_active, config_data, updated_at)
+            VALUES (\(config.id), \(config.workspaceID), \(config.version), \(config.name), \(config.isActive),
+                    \(JSON.object(config.configData)), \(config.updatedAt))
+            ON CONFLICT (id) DO UPDATE SET version = excluded.version, name = excluded.name,
+                is_active = excluded.is_active, config_data = excluded.config_data, updated_at = excluded.updated_at
+            WHERE business_configs.version < excluded.version
+            """)
+    }
+
+    static func removeConfig(_ id: BusinessID, _ tx: borrowing Transaction) async throws {
+        _ = try await tx.execute("DELETE FROM business_configs WHERE id = \(id)")
+    }
+
+    static func config(_ id: BusinessID?, in workspace: WorkspaceID, in database: Database) async throws -> JSON? {
+        guard let id else { return nil }
+        let row = try await database.queryOne(
+            "SELECT config_data FROM business_configs WHERE id = \(id) AND workspace_id = \(workspace)")
+        return try row.map { try $0["config_data"] }
+    }
+
+    /// How the AI of a call sounds: the agent's settings first, the configuration's else.
+    static func voice(of call: Call, in database: Database) async throws -> RelayVoice {
+        let row = try await database.queryOne(
+            """
+            SELECT nullif(a.language, '') AS language, nullif(a.voice, '') AS voice, b.config_data
+            FROM (SELECT \(call.agent)::uuid AS agent, \(call.business)::uuid AS business) AS ask
+            LEFT JOIN ai_agents a ON a.id = ask.agent
+            LEFT JOIN business_configs b ON b.id = ask.business AND b.is_active AND b.workspace_id = \(call.workspace)
+            """)
+        guard let row else { return RelayVoice() }
+        let config: JSON? = try row["config_data"]
+        let (language, voice): (String?, String?) = (try row["language"], try row["voice"])
+        return RelayVoice(
+            language: language ?? config?["voice"]?["language"]?.string,
+            voice: voice ?? config?["voice"]?["voice"]?.string)
+    }
+
+    /// How many sockets the call has had.
+    static func epoch(of call: CallID, in database: Database) async throws -> Int {
+        let row = try await database.queryOne("SELECT relay_epoch FROM calls WHERE id = \(call)")
+        return try row.map { try $0["relay_epoch"] } ?? 0
+    }
+
+    // MARK: Limits
+
+    static func reached(
+        _ limit: UsageEvent.Limit, of workspace: WorkspaceID, value: Int64, max: Int64, _ tx: borrowing Transaction
+    ) async throws {
+        _ = try await tx.execute(
+            """
+            INSERT INTO workspace_limits (workspace_id, "limit", value, max)
+            VALUES (\(workspace), \(limit.rawValue), \(value), \(max))
+            ON CONFLICT (workspace_id, "limit") DO UPDATE SET value = excluded.value, max = excluded.max
+            """)
+    }
+
+    static func cleared(
+        _ limit: UsageEvent.Limit, of workspace: WorkspaceID, _ tx: borrowing Transaction
+    ) async throws {
+        _ = try await tx.execute(
+            "DELETE FROM workspace_limits WHERE workspace_id = \(workspace) AND \"limit\" = \(limit.rawValue)")
+    }
+
+    /// The plan's maximum, when it is used up.
+    static func limit(
+        _ limit: UsageEvent.Limit, of workspace: WorkspaceID, _ tx: borrowing Transaction
+    ) async throws -> Int64? {
+        let row = try await tx.queryOne(
+            "SELECT max FROM workspace_limits WHERE workspace_id = \(workspace) AND \"limit\" = \(limit.rawValue)")
+        return try row.map { try $0["max"] }
+    }
+
+    // MARK: Scores
+
+    static func score(_ interaction: Int64, of call: CallID, _ score: Double, _ tx: borrowing Transaction) async throws {
+        _ = try await tx.execute(
+            """
+            UPDATE interactions SET sentiment_score = \(score) WHERE id = \(interaction) AND call_id = \(call)
+            """)
+    }
+
+    /// Takes the score's place in line. False when a newer one is known already.
+    static func claim(
+        _ score: ScoreSnapshot, _ tx: borrowing Transaction
+    ) async throws -> Bool {
+        try await tx.execute(
+            "UPDATE calls SET qa_version = \(score.version) WHERE id = \(score.callID) AND qa_version < \(score.version)"
+        ) == 1
+    }
+
+    // MARK: Erasing
+
+    /// Everything of a workspace, for good. Its live calls are hung up by then.
+    static func erase(_ workspace: WorkspaceID, _ tx: borrowing Transaction) async throws {
+        _ = try await tx.execute(
+            "INSERT INTO erased_workspaces (workspace_id) VALUES (\(workspace)) ON CONFLICT DO NOTHING")
+        let statements: [Query] = [
+            "DELETE FROM callbacks WHERE workspace_id = \(workspace)",
+            "DELETE FROM do_not_call WHERE workspace_id = \(workspace)",
+            "DELETE FROM calls WHERE workspace_id = \(workspace)",
+            "DELETE FROM human_agents WHERE workspace_id = \(workspace)",
+            "DELETE FROM phone_numbers WHERE workspace_id = \(workspace)",
+            "DELETE FROM ai_agents WHERE workspace_id = \(workspace)",
+            "DELETE FROM business_configs WHERE workspace_id = \(workspace)",
+            "DELETE FROM workspace_limits WHERE workspace_id = \(workspace)",
+        ]
+        for statement in statements { _ = try await tx.execute(statement) }
+    }
+
+    static func liveSids(of workspace: WorkspaceID, _ tx: borrowing Transaction) async throws -> [String] {
+        let rows = try await tx.query(
+            """
+            SELECT twilio_call_sid AS sid FROM calls
+            WHERE workspace_id = \(workspace) AND status IN ('initiated', 'ringing', 'in_progress', 'escalated')
+              AND twilio_call_sid IS NOT NULL
+            """)
+        return try rows.map { try $0["sid"] }
+    }
+}
