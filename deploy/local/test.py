@@ -41,7 +41,7 @@ class Tally:
     passed: int = 0
     failed: int = 0
     skipped: int = 0
-    notes: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # what failed, told again at the end
 
     def fail(self, note: str) -> None:
         self.failed += 1
@@ -135,7 +135,9 @@ def count_swift(tally: Tally, code: int | None) -> None:
     """swift-testing writes names into its XML without escaping them, so only its totals can be read."""
     failed_before, ran = tally.failed, 0
     for file in RESULTS.glob("swift*.xml"):
-        for suite in re.findall(r"<testsuite\b[^>]*>", file.read_text(errors="replace")):
+        text = file.read_text(errors="replace")
+        tally.notes += re.findall(r'<testcase classname="[^"]*" name="(.*?)" time="[^"]*" >\s*<failure', text)
+        for suite in re.findall(r"<testsuite\b[^>]*>", text):
             number = {name: int(value) for name, value in re.findall(r'\b(tests|failures|errors|skipped)="(\d+)"', suite)}
             failed = number.get("failures", 0) + number.get("errors", 0)
             ran += number.get("tests", 0)
@@ -153,7 +155,10 @@ def count_swift(tally: Tally, code: int | None) -> None:
 def count_pytest(tally: Tally, file: Path, code: int | None) -> None:
     failed_before = tally.failed
     if file.exists():
-        for suite in XML.parse(file).getroot().iter("testsuite"):
+        root = XML.parse(file).getroot()
+        tally.notes += [f"{case.get('classname')}.{case.get('name')}" for case in root.iter("testcase")
+                        if case.find("failure") is not None or case.find("error") is not None]
+        for suite in root.iter("testsuite"):
             number = {name: int(suite.get(name, "0")) for name in ("tests", "failures", "errors", "skipped")}
             failed = number["failures"] + number["errors"]
             tally.failed += failed
