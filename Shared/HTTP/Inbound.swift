@@ -1,3 +1,6 @@
+import Runtime
+import Synchronization
+
 /// What a connection has received and not used yet, and how it gets more.
 ///
 /// Bytes are read into a buffer that all connections of a loop share; only what is left over after looking at them is
@@ -8,9 +11,10 @@ final class Inbound {
     private var pending: [UInt8] = []
     private var at = 0
 
-    init(_ transport: Transport, scratch: Scratch) {
+    init(_ transport: Transport, scratch: Scratch, leftover: [UInt8] = []) {
         self.transport = transport
         self.scratch = scratch
+        pending = leftover
     }
 
     /// Unused bytes at hand.
@@ -76,7 +80,27 @@ final class Inbound {
 }
 
 /// 64 KiB that the connections of one loop read into by turns; nobody keeps it over a suspension.
-final class Scratch {
+///
+/// `@unchecked Sendable`: used on the loop it was asked for; the table below only hands it out there.
+final class Scratch: @unchecked Sendable {
+    private struct Weak {
+        weak var scratch: Scratch?
+    }
+
+    private static let all = Mutex<[ObjectIdentifier: Weak]>([:])
+
+    /// The one of the current loop, kept as long as somebody reads with it.
+    static func ofLoop() -> Scratch {
+        let loop = ObjectIdentifier(EventLoop.required())
+        return all.withLock { all in
+            if let scratch = all[loop]?.scratch { return scratch }
+            all = all.filter { $0.value.scratch != nil }
+            let scratch = Scratch()
+            all[loop] = Weak(scratch: scratch)
+            return scratch
+        }
+    }
+
     /// As much as a socket usually holds, so that one read empties it.
     static let size = 64 * 1024
     let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 64)

@@ -8,7 +8,7 @@ import Shared
 final class Listener: @unchecked Sendable {
     let handler: @Sendable (Request) async -> Response
     let limits: ServerLimits
-    let scratch = Scratch()
+    let scratch = Scratch.ofLoop()
     let encoder = ResponseEncoder()
     private let tls: TLS.Context?
     private let log: Log

@@ -40,9 +40,7 @@ public final class WebSocket: @unchecked Sendable {
     let transport: Transport
     private let role: Role
     private var decoder: FrameDecoder
-    /// Received and not decoded.
-    private var input: [UInt8]
-    private var inputAt = 0
+    private let inbound: Inbound
     private var outbound: Outbound
     private var heartbeat: Heartbeat?
 
@@ -60,7 +58,7 @@ public final class WebSocket: @unchecked Sendable {
         self.role = role
         self.subprotocol = subprotocol
         self.limits = limits
-        input = leftover
+        inbound = Inbound(transport, scratch: .ofLoop(), leftover: leftover)
         decoder = FrameDecoder(role: role == .server ? .server : .client, messageMax: limits.messageMax)
         outbound = Outbound(transport)
         heartbeat = Heartbeat(every: limits.pingEvery, within: limits.pongWithin)
@@ -82,11 +80,7 @@ public final class WebSocket: @unchecked Sendable {
         while !isFinished {
             try Task.checkCancellation()
             do {
-                if let event = try decode() {
-                    if let message = handle(event) { return message }
-                    continue
-                }
-                if try await !fill() { finish(.abnormal, "The connection broke.") }
+                if let event = try await nextEvent(), let message = handle(event) { return message }
             } catch let violation as FrameDecoder.Violation {
                 fail(violation.code, violation.reason)
             } catch {
@@ -96,26 +90,25 @@ public final class WebSocket: @unchecked Sendable {
         return nil
     }
 
-    private func decode() throws(FrameDecoder.Violation) -> FrameDecoder.Event? {
-        guard inputAt < input.count else { return nil }
-        let result = input.withUnsafeBufferPointer { buffer in
-            Result { () throws(FrameDecoder.Violation) in try decoder.next(buffer, &inputAt) }
-        }
-        if inputAt == input.count {
-            input = []
-            inputAt = 0
-        }
-        return try result.get()
-    }
-
-    private func fill() async throws -> Bool {
+    /// The next event; nil when it needs another look, the connection's end included.
+    private func nextEvent() async throws -> FrameDecoder.Event? {
+        if inbound.count > 0, let event = try inbound.look(decode) { return event }
         heartbeat?.isListening = true
         defer { heartbeat?.isListening = false }
-        guard let bytes = try await transport.read(max: 16 * 1024) else { return false }
+        guard let event = try await inbound.more(decode) else {
+            finish(.abnormal, "The connection broke.")
+            return nil
+        }
         heartbeat?.heard()
-        input = bytes
-        inputAt = 0
-        return true
+        return event
+    }
+
+    private func decode(
+        _ input: UnsafeBufferPointer<UInt8>
+    ) throws(FrameDecoder.Violation) -> (used: Int, FrameDecoder.Event?) {
+        var at = 0
+        let event = try decoder.next(input, &at)
+        return (at, event)
     }
 
     /// Answers control frames; returns data, which is dropped once we have said that we close.
