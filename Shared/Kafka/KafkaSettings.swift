@@ -1,104 +1,116 @@
-import CKafka
-import Shared
+import Runtime
 
-/// Where the broker is and how it is spoken to.
+/// Where the broker is and how this program talks to it.
 public struct KafkaSettings: Sendable {
+    /// What the timing is tuned for.
     public enum Profile: String, CaseIterable, Sendable {
-        /// Kafka's own defaults, for a real cluster.
+        /// Kafka's own defaults: a cluster that other programs share.
         case server
-        /// Short waits for a broker on the same machine: joins take a second, records milliseconds.
+        /// One broker on this machine: joins in a second, records in milliseconds, reconnects at once.
         case local
     }
 
+    /// `host:port`, several separated by commas.
     public var brokers: String
     public var profile: Profile
+    /// The program's name; shown in the broker's logs and ours.
     public var clientID: String
-    /// Put before every topic and group, so that tests share a broker and never meet.
+    /// Put in front of every topic's name on the broker and taken off again, so that several installations or tests
+    /// share a broker without meeting. Nobody above this module sees it. Groups are not prefixed: name them apart.
     public var topicPrefix: String
+    /// librdkafka's own names, applied last: `security.protocol`, `sasl.username` …
+    public var options: [(name: String, value: String)]
+    public var log: Log
 
-    public init(brokers: String, profile: Profile, clientID: String, topicPrefix: String = "") {
+    public init(
+        brokers: String, profile: Profile = .server, clientID: String, topicPrefix: String = "",
+        options: [(name: String, value: String)] = [], log: Log? = nil
+    ) {
         self.brokers = brokers
         self.profile = profile
         self.clientID = clientID
         self.topicPrefix = topicPrefix
+        self.options = options
+        self.log = log ?? Log(program: clientID)
     }
 
-    /// librdkafka before 2.2.0 skips tagged fields wrongly and loses its place in what modern brokers answer.
-    public static let versionLeast: Int32 = 0x0202_0000
-
-    /// - Throws: ``KafkaError/oldLibrary(_:)`` with the version found.
-    public static func checkVersion() throws(KafkaError) {
-        guard rd_kafka_version() >= versionLeast else {
-            throw .oldLibrary(String(cString: rd_kafka_version_str()))
-        }
+    /// Reads `KAFKA_BROKERS`, `KAFKA_PROFILE` (server), `KAFKA_TOPIC_PREFIX` (none) and `KAFKA_OPTIONS`
+    /// (`name=value,name=value`, none).
+    public init(_ settings: Settings, clientID: String, log: Log? = nil) {
+        self.init(
+            brokers: settings.string("KAFKA_BROKERS"),
+            profile: settings.choice("KAFKA_PROFILE", default: .server),
+            clientID: clientID,
+            topicPrefix: settings.string("KAFKA_TOPIC_PREFIX", default: ""),
+            options: settings.list("KAFKA_OPTIONS", default: []).compactMap { text in
+                guard let mark = text.firstIndex(of: "=") else { return nil }
+                return (String(text[..<mark]), String(text[text.index(after: mark)...]))
+            },
+            log: log)
     }
 
-    var common: [String: String] {
+    /// The name a topic has on the broker.
+    func onBroker(_ topic: String) -> String { topicPrefix + topic }
+
+    /// The name a topic of the broker has in this program.
+    func inProgram(_ topic: String) -> String {
+        topic.hasPrefix(topicPrefix) ? String(topic.dropFirst(topicPrefix.count)) : topic
+    }
+
+    // MARK: What librdkafka is told
+
+    private var common: [(name: String, value: String)] {
         var options = [
-            "bootstrap.servers": brokers, "client.id": clientID, "log_level": "3",
-            "allow.auto.create.topics": "false",
+            ("bootstrap.servers", brokers), ("client.id", clientID), ("socket.keepalive.enable", "true"),
+            // Connection failures come as events too, and those we report once instead of every 100 ms.
+            ("log.connection.close", "false"),
         ]
         if profile == .local {
-            options["reconnect.backoff.ms"] = "20"
-            options["reconnect.backoff.max.ms"] = "500"
-            options["topic.metadata.refresh.interval.ms"] = "2000"
-            options["topic.metadata.refresh.fast.interval.ms"] = "50"
-            options["topic.metadata.propagation.max.ms"] = "1000"
-            options["broker.address.family"] = "v4"
+            options += [
+                ("reconnect.backoff.ms", "100"), ("reconnect.backoff.max.ms", "500"),
+                // A broker that came back empty gets its topics a moment later; look for them soon.
+                ("topic.metadata.refresh.interval.ms", "1000"),
+                ("topic.metadata.refresh.fast.interval.ms", "50"),
+            ]
         }
         return options
     }
 
-    var producer: [String: String] {
-        var options = ["enable.idempotence": "true", "acks": "all", "linger.ms": "0"]
-        if profile == .local { options["message.timeout.ms"] = "10000" }
-        return common.merging(options) { $1 }
+    var producer: [(name: String, value: String)] {
+        common + [
+            ("enable.idempotence", "true"), ("acks", "all"), ("linger.ms", "0"),
+            // librdkafka never gives up on a record by itself: if one of a key timed out and the next got through, the
+            // order would be lost. `Producer` gives up on everything under way at once.
+            ("message.timeout.ms", "0"),
+            // The same partition for a key as every Java client chooses.
+            ("partitioner", "murmur2_random"),
+            // A topic created by accident has the wrong number of partitions. `Topics.ensure` creates them.
+            ("allow.auto.create.topics", "false"),
+            ("topic.metadata.propagation.max.ms", profile == .local ? "5000" : "30000"),
+            ("queue.buffering.max.messages", "100000"), ("queue.buffering.max.kbytes", "262144"),
+        ] + options
     }
 
-    /// - Parameter group: nil for a broadcast, which commits nothing.
-    func consumer(group: String?) -> [String: String] {
-        var options = [
-            // librdkafka wants a group even of a consumer that joins none.
-            "group.id": topicPrefix + (group ?? "broadcast-\(clientID)"),
-            "enable.auto.offset.store": "false", "enable.auto.commit": group == nil ? "false" : "true",
-            "auto.commit.interval.ms": "500", "auto.offset.reset": "earliest", "enable.partition.eof": "false",
-            "partition.assignment.strategy": "cooperative-sticky",
-            // What one consumer holds unread at most, in KiB.
-            "queued.max.messages.kbytes": "16384",
+    func consumer(group: String) -> [(name: String, value: String)] {
+        var mine = common + [
+            ("group.id", group), ("auto.offset.reset", "earliest"),
+            ("enable.auto.offset.store", "false"),
+            ("partition.assignment.strategy", "cooperative-sticky"),
+            // What may wait in memory: 64 MB, or 100,000 records.
+            ("queued.max.messages.kbytes", "65536"), ("queued.min.messages", "20000"),
         ]
         if profile == .local {
-            options["session.timeout.ms"] = "2000"
-            options["heartbeat.interval.ms"] = "500"
-            options["fetch.wait.max.ms"] = "10"
-            options["fetch.error.backoff.ms"] = "50"
-            options["fetch.queue.backoff.ms"] = "20"
+            // The embedded broker waits half a session before a join completes, and `fetch.wait.max.ms` before it
+            // answers a fetch that found nothing yet.
+            mine += [
+                ("session.timeout.ms", "2000"), ("heartbeat.interval.ms", "500"), ("fetch.wait.max.ms", "10"),
+                ("auto.commit.interval.ms", "1000"), ("fetch.error.backoff.ms", "50"),
+            ]
         }
-        return common.merging(options) { $1 }
-    }
-}
-
-/// What the broker or the library refused.
-public enum KafkaError: Error, Sendable, CustomStringConvertible {
-    case oldLibrary(String)
-    case unusableSetting(String)
-    /// A record was not accepted; the name is librdkafka's.
-    case notDelivered(topic: String, reason: String, unknownTopic: Bool)
-    case failed(operation: String, reason: String)
-    case stopped
-
-    public var description: String {
-        switch self {
-        case .oldLibrary(let found):
-            "librdkafka \(found) cannot talk to modern brokers; 2.2.0 or newer is needed (on Debian 12: `make setup` puts one "
-                + "into .local/lib, which must be on LD_LIBRARY_PATH)"
-        case .unusableSetting(let reason): "Kafka settings: \(reason)"
-        case .notDelivered(let topic, let reason, _): "a record for \(topic) was not delivered: \(reason)"
-        case .failed(let operation, let reason): "Kafka \(operation): \(reason)"
-        case .stopped: "the Kafka client has been stopped"
-        }
+        return mine + options
     }
 
-    static func failed(_ operation: String, _ code: rd_kafka_resp_err_t) -> KafkaError {
-        .failed(operation: operation, reason: String(cString: rd_kafka_err2str(code)))
+    var admin: [(name: String, value: String)] {
+        common + [("allow.auto.create.topics", "false")] + options
     }
 }

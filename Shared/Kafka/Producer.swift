@@ -1,161 +1,95 @@
-import CKafka
 import Runtime
 
-/// Sends records and waits until the broker has them: idempotent, acknowledged by all replicas, in order per key.
+/// Writes records: idempotent, acknowledged by all replicas, in the order given for each key.
 ///
-/// Lives on the loop that made it and is used there. Not `Sendable`.
-public final class Producer {
+/// Call it from any loop; it lives on one.
+public final class Producer: Component {
+    public let name = "kafka producer"
     private let settings: KafkaSettings
-    private var handle: Handle
-    private let loop: EventLoop
-    private var batches: [UInt: Batch] = [:]
-    private var nextBatch: UInt = 1
-    private let room = Signal()
+    private let deadline: Duration
+    private let lock = Lock()
+    // Guarded by `lock`.
+    nonisolated(unsafe) private var home: Home?
 
-    /// Records of one ``send(_:)``.
-    private final class Batch {
-        var missing: Int
-        var deliveries: [Delivery]
-        var failure: KafkaError?
-        let done = Signal()
-        init(_ count: Int) {
-            missing = count
-            deliveries = Array(repeating: Delivery(partition: -1, offset: -1), count: count)
-        }
+    /// The core is touched on its loop only.
+    private struct Home: @unchecked Sendable {
+        let loop: EventLoop
+        let core: ProducerCore
     }
 
-    /// The low bits of a message's tag say which record of its batch it is.
-    private static let placeBits: UInt = 24
-    private static let drainMax = 2_000
-
-    public init(_ settings: KafkaSettings) throws(KafkaError) {
+    /// - Parameter deadline: how long a batch may be without an answer before everything under way is given up.
+    public init(settings: KafkaSettings, deadline: Duration = .seconds(15)) {
         self.settings = settings
-        loop = .required()
-        handle = try Self.open(settings)
-        handle.start { [unowned self] in serve() }
+        self.deadline = deadline
     }
 
-    private static func open(_ settings: KafkaSettings) throws(KafkaError) -> Handle {
-        try Handle(RD_KAFKA_PRODUCER, settings.producer) { rd_kafka_conf_set_events($0, RD_KAFKA_EVENT_DR) }
+    public func start(on group: EventLoopGroup) async throws {
+        try Library.check()
+        _ = home(on: group.next())
     }
 
-    /// Sends the records in this order and returns where each went, once the broker has all of them.
+    /// Writes the records and waits until all are acknowledged; what was written is in the order of the records.
     ///
-    /// Waits while the broker is away, up to the library's `message.timeout.ms`.
-    /// - Throws: ``KafkaError/notDelivered(topic:reason:unknownTopic:)`` if any was refused; others may have arrived.
+    /// When it throws, some of the records may be written all the same: the first ones of each partition. Sending all of
+    /// them again therefore repeats records but changes no key's order, as long as nothing else is sent in between.
+    /// - Throws: ``BrokerUnreachable``, ``KafkaError`` of the first record that failed, ``KafkaClosed``.
     public func send(_ records: [Record]) async throws -> [Delivery] {
         guard !records.isEmpty else { return [] }
-        let number = nextBatch
-        nextBatch += 1
-        let batch = Batch(records.count)
-        batches[number] = batch
-        defer { batches[number] = nil }
-        for (place, record) in records.enumerated() {
-            while true {
-                let code = produce(record, tag: number << Self.placeBits | UInt(place))
-                if code == RD_KAFKA_RESP_ERR_NO_ERROR { break }
-                if code == RD_KAFKA_RESP_ERR__QUEUE_FULL {
-                    try await room.wait()
-                    continue
-                }
-                if code == RD_KAFKA_RESP_ERR__FATAL { try await renew() }
-                // Those already handed over are still answered for; wait so that no report comes for a batch long gone.
-                batch.missing -= records.count - place
-                while batch.missing > 0 { try await batch.done.wait() }
-                throw Self.refused(record.topic, code)
+        let home = home(on: .required())
+        let result: Result<[Delivery], any Error> = await withUnsafeContinuation { continuation in
+            let work: @Sendable () -> Void = {
+                home.core.send(records) { continuation.resume(returning: $0) }
             }
+            if EventLoop.current === home.loop { work() } else { home.loop.execute(work) }
         }
-        while batch.missing > 0 { try await batch.done.wait() }
-        if let failure = batch.failure {
-            if rd_kafka_fatal_error(handle.client, nil, 0) != RD_KAFKA_RESP_ERR_NO_ERROR { try await renew() }
-            throw failure
-        }
-        return batch.deliveries
+        return try result.get()
     }
 
-    /// Ends the client. Unsent records are given up: the outbox still has them.
-    public func close() async { await handle.close() }
-
-    /// A new client in place of one that can never send again (its idempotence state was lost by the broker).
-    private func renew() async throws {
-        let fresh = try Self.open(settings)
-        let old = handle
-        handle = fresh
-        handle.start { [unowned self] in serve() }
-        await old.close()
-    }
-
-    private func produce(_ record: Record, tag: UInt) -> rd_kafka_resp_err_t {
-        // All header bytes in one buffer, so that one pointer serves them all while the library copies.
-        var bytes: [UInt8] = []
-        var spans: [(name: Int, value: Int, size: Int)] = []
-        for header in record.headers {
-            let name = bytes.count
-            bytes += header.name.utf8
-            bytes.append(0)
-            spans.append((name, bytes.count, header.value.count))
-            bytes += header.value
-        }
-        return bytes.withUnsafeBytes { buffer in
-            let headers = spans.map { span in
-                ck_header(
-                    name: buffer.baseAddress.map { ($0 + span.name).assumingMemoryBound(to: CChar.self) },
-                    value: buffer.baseAddress.map { $0 + span.value }, size: span.size)
-            }
-            let key = record.key ?? []
-            let value = record.value ?? []
-            return key.withUnsafeBytes { key in
-                value.withUnsafeBytes { value in
-                    // An empty value is not a tombstone: it needs an address even though there is nothing there.
-                    let present = record.value != nil
-                    return withUnsafeBytes(of: tag) { anything in
-                        ck_produce(
-                            handle.client, settings.topicPrefix + record.topic, record.partition,
-                            record.key != nil ? (key.baseAddress ?? anything.baseAddress) : nil, key.count,
-                            present ? (value.baseAddress ?? anything.baseAddress) : nil, value.count, headers,
-                            headers.count, UnsafeMutableRawPointer(bitPattern: tag))
-                    }
-                }
+    /// Waits until nothing is under way, or as long as it may take.
+    public func flush(deadline: Duration = .seconds(10)) async {
+        guard let home = lock.withLock({ home }) else { return }
+        await withUnsafeContinuation { continuation in
+            home.loop.spawn("kafka.flush") {
+                await home.core.drain(deadline)
+                continuation.resume()
             }
         }
     }
 
-    /// Takes delivery reports off the queue.
-    private func serve() {
-        var served = 0
-        while let event = rd_kafka_queue_poll(handle.queue, 0) {
-            while let message = rd_kafka_event_message_next(event) {
-                report(message)
-                served += 1
-            }
-            rd_kafka_event_destroy(event)
-            if served >= Self.drainMax {
-                handle.rearm()
-                break
+    public func stop(deadline: Duration) async {
+        guard let home = lock.withLock({ home }) else { return }
+        await withUnsafeContinuation { continuation in
+            home.loop.spawn("kafka.producer.stop") {
+                await home.core.drain(deadline)
+                await home.core.close()
+                continuation.resume()
             }
         }
-        if served > 0 { room.fire() }
     }
 
-    private func report(_ message: UnsafePointer<rd_kafka_message_t>) {
-        let tag = UInt(bitPattern: message.pointee._private)
-        guard let batch = batches[tag >> Self.placeBits] else { return }
-        let place = Int(tag & ((1 << Self.placeBits) - 1))
-        if message.pointee.err == RD_KAFKA_RESP_ERR_NO_ERROR {
-            batch.deliveries[place] = Delivery(partition: message.pointee.partition, offset: message.pointee.offset)
-        } else if batch.failure == nil {
-            let topic = message.pointee.rkt.map { String(cString: rd_kafka_topic_name($0)) } ?? ""
-            batch.failure = Self.refused(topic, message.pointee.err)
+    /// Only ever says no while somebody waits for an answer: a producer with nothing to send needs no broker.
+    public func unready() -> String? {
+        lock.withLock { home }?.core.trouble.text
+    }
+
+    private func home(on loop: EventLoop) -> Home {
+        lock.withLock {
+            if let home { return home }
+            let made = Home(loop: loop, core: ProducerCore(settings, deadline: deadline, loop: loop))
+            home = made
+            return made
         }
-        batch.missing -= 1
-        if batch.missing == 0 { batch.done.fire() }
     }
+}
 
-    private static func refused(_ topic: String, _ code: rd_kafka_resp_err_t) -> KafkaError {
-        .notDelivered(
-            topic: topic, reason: String(cString: rd_kafka_err2str(code)),
-            unknownTopic: code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART
-                || code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC || code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION
-                || code == RD_KAFKA_RESP_ERR__MSG_TIMED_OUT)
+/// A reason to be not ready, written on one loop and read anywhere.
+final class Trouble: Sendable {
+    private let lock = Lock()
+    // Guarded by `lock`.
+    nonisolated(unsafe) private var reason: String?
+
+    var text: String? {
+        get { lock.withLock { reason } }
+        set { lock.withLock { reason = newValue } }
     }
 }

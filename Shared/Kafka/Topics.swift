@@ -2,144 +2,197 @@ import CKafka
 import Runtime
 import Shared
 
-/// Topics on the broker. Every call may wait for the broker, so it is made on a thread that may.
+/// A topic as it should be on the broker.
+public struct TopicDescription: Sendable, Hashable {
+    public let name: String
+    public let partitions: Int
+    /// Whether the broker keeps the last record of every key for ever.
+    public let compacted: Bool
+
+    public init(name: String, partitions: Int, compacted: Bool = false) {
+        self.name = name
+        self.partitions = partitions
+        self.compacted = compacted
+    }
+
+    public init(_ topic: Topic) {
+        self.init(name: topic.rawValue, partitions: topic.partitions, compacted: topic.compacted)
+    }
+}
+
+/// What the broker knows about topics. Each call asks on a thread that may block, with a client of its own, and throws
+/// ``KafkaError`` within seconds when no broker answers.
 public enum Topics {
-    public struct Wanted: Sendable {
-        public var name: String
-        public var partitions: Int
-        public var compacted: Bool
-
-        public init(name: String, partitions: Int, compacted: Bool) {
-            self.name = name
-            self.partitions = partitions
-            self.compacted = compacted
-        }
-
-        public init(_ topic: Topic) {
-            self.init(name: topic.rawValue, partitions: topic.partitions, compacted: topic.compacted)
-        }
-    }
-
-    private static let answerMilliseconds: Int32 = 5_000
-
-    /// Creates those that do not exist; existing ones stay as they are.
-    public static func ensure(_ wanted: [Wanted], _ settings: KafkaSettings) async throws {
-        let handle = try Handle(RD_KAFKA_PRODUCER, settings.common)
-        do {
-            try await Blocking.shared.run { try create(wanted, handle, settings) }
-            await handle.close()
-        } catch {
-            await handle.close()
-            throw error
-        }
-    }
-
-    private static func create(_ wanted: [Wanted], _ handle: Handle, _ settings: KafkaSettings) throws {
-        guard let options = rd_kafka_AdminOptions_new(handle.client, RD_KAFKA_ADMIN_OP_CREATETOPICS),
-            let queue = rd_kafka_queue_new(handle.client)
-        else { throw KafkaError.failed(operation: "create topics", reason: "out of memory") }
-        defer {
-            rd_kafka_queue_destroy(queue)
-            rd_kafka_AdminOptions_destroy(options)
-        }
-        var reason = [CChar](repeating: 0, count: 512)
-        rd_kafka_AdminOptions_set_request_timeout(options, answerMilliseconds, &reason, reason.count)
-        for topic in wanted {
-            // -1 leaves the number of copies to the broker's default, which an operator sets once for all topics.
-            var new: OpaquePointer? = rd_kafka_NewTopic_new(
-                settings.topicPrefix + topic.name, Int32(topic.partitions), settings.profile == .local ? 1 : -1, &reason,
-                reason.count)
-            guard let made = new else { throw KafkaError.failed(operation: "create topics", reason: topic.name) }
-            if topic.compacted { rd_kafka_NewTopic_set_config(made, "cleanup.policy", "compact") }
-            defer { rd_kafka_NewTopic_destroy(made) }
-            rd_kafka_CreateTopics(handle.client, &new, 1, options, queue)
-            guard let event = rd_kafka_queue_poll(queue, answerMilliseconds + 1_000) else {
-                throw KafkaError.failed(operation: "create topics", reason: "the broker did not answer")
-            }
-            defer { rd_kafka_event_destroy(event) }
-            let code = rd_kafka_event_error(event)
-            guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw KafkaError.failed("create topics", code) }
-            guard let result = rd_kafka_event_CreateTopics_result(event) else { continue }
-            var count = 0
-            let results = rd_kafka_CreateTopics_result_topics(result, &count)
-            for place in 0..<count {
-                let code = rd_kafka_topic_result_error(results?[place])
-                guard code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS else {
-                    throw KafkaError.failed("create topic \(topic.name)", code)
-                }
-            }
-        }
-    }
-
-    /// The offset the next record of each partition will get; topics the broker does not know are left out.
-    public static func ends(of topics: [String], _ settings: KafkaSettings) async throws -> [Subscription.TopicPartition: Int64] {
-        let handle = try Handle(RD_KAFKA_PRODUCER, settings.common)
-        do {
-            let ends = try await Blocking.shared.run {
-                var ends: [Subscription.TopicPartition: Int64] = [:]
-                for topic in topics {
-                    for place in try known(topic, handle, settings) {
-                        ends[place] = try range(place, handle, settings).high
-                    }
-                }
-                return ends
-            }
-            await handle.close()
-            return ends
-        } catch {
-            await handle.close()
-            throw error
-        }
-    }
-
-    /// - Throws: when one of them does not exist (yet).
-    static func partitions(
-        of topics: [String], handle: Handle, _ settings: KafkaSettings
-    ) async throws -> [Subscription.TopicPartition] {
+    /// Creates the topics that do not exist and adds partitions to those that have too few. Call it as often as you like:
+    /// a broker that came back empty needs it again.
+    public static func ensure(_ topics: [TopicDescription], settings: KafkaSettings) async throws {
+        try Library.check()
         try await Blocking.shared.run {
-            try topics.flatMap { topic in
-                let places = try known(topic, handle, settings)
-                guard !places.isEmpty else {
-                    throw KafkaError.failed(operation: "metadata", reason: "topic \(topic) does not exist")
-                }
-                return places
+            let admin = try Admin(settings)
+            defer { admin.close() }
+            try admin.ensure(topics)
+        }
+    }
+
+    /// First and next offset of every partition of these topics. Topics the broker does not know are left out.
+    public static func ends(
+        of topics: [String], settings: KafkaSettings
+    ) async throws -> [Partition: Range<Int64>] {
+        try Library.check()
+        return try await Blocking.shared.run {
+            let admin = try Admin(settings)
+            defer { admin.close() }
+            return try admin.ends(of: topics)
+        }
+    }
+
+    /// Both at once, for whoever is about to read.
+    static func survey(
+        _ topics: [TopicDescription], settings: KafkaSettings
+    ) async throws -> [Partition: Range<Int64>] {
+        try await Blocking.shared.run {
+            let admin = try Admin(settings)
+            defer { admin.close() }
+            try admin.ensure(topics)
+            return try admin.ends(of: topics.map(\.name))
+        }
+    }
+}
+
+/// A client for questions, on a thread that may wait for the answers.
+private struct Admin {
+    private let settings: KafkaSettings
+    private let client: OpaquePointer
+    private let queue: OpaquePointer
+
+    /// How long each question may take. Shorter than any caller's patience, longer than a busy broker's pause.
+    private static let answerMilliseconds: Int32 = 5000
+
+    init(_ settings: KafkaSettings) throws {
+        self.settings = settings
+        client = try Handle.client(.producer, try Handle.configuration(settings.admin))
+        guard let queue = rd_kafka_queue_new(client) else {
+            rd_kafka_destroy(client)
+            throw KafkaError(RD_KAFKA_RESP_ERR__FAIL)
+        }
+        self.queue = queue
+    }
+
+    func close() {
+        rd_kafka_queue_destroy(queue)
+        rd_kafka_destroy(client)
+    }
+
+    func ensure(_ topics: [TopicDescription]) throws {
+        let counts = try partitionCounts()
+        let missing = topics.filter { counts[$0.name] == nil }
+        if !missing.isEmpty { try create(missing) }
+        for topic in topics {
+            if let count = counts[topic.name], count < topic.partitions { try grow(topic, from: count) }
+        }
+    }
+
+    func ends(of topics: [String]) throws -> [Partition: Range<Int64>] {
+        let counts = try partitionCounts()
+        var ends: [Partition: Range<Int64>] = [:]
+        for topic in topics {
+            for number in 0..<Int32(counts[topic] ?? 0) {
+                var low: Int64 = 0
+                var high: Int64 = 0
+                let code = rd_kafka_query_watermark_offsets(
+                    client, settings.onBroker(topic), number, &low, &high, Self.answerMilliseconds)
+                guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw KafkaError(code) }
+                ends[Partition(topic: topic, number: number)] = low..<max(low, high)
             }
         }
+        return ends
     }
 
-    static func watermarks(
-        _ place: Subscription.TopicPartition, handle: Handle, _ settings: KafkaSettings
-    ) async throws -> (low: Int64, high: Int64) {
-        try await Blocking.shared.run { try range(place, handle, settings) }
-    }
-
-    private static func range(
-        _ place: Subscription.TopicPartition, _ handle: Handle, _ settings: KafkaSettings
-    ) throws -> (low: Int64, high: Int64) {
-        var low: Int64 = 0
-        var high: Int64 = 0
-        let code = rd_kafka_query_watermark_offsets(
-            handle.client, settings.topicPrefix + place.topic, place.partition, &low, &high, answerMilliseconds)
-        guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw KafkaError.failed("offsets of \(place.topic)", code) }
-        return (low, high)
-    }
-
-    private static func known(
-        _ topic: String, _ handle: Handle, _ settings: KafkaSettings
-    ) throws -> [Subscription.TopicPartition] {
-        guard let one = rd_kafka_topic_new(handle.client, settings.topicPrefix + topic, nil) else {
-            throw KafkaError.failed(operation: "metadata", reason: topic)
+    /// Of every topic there is: asking for one by name makes some brokers create it, with partitions of their choice.
+    private func partitionCounts() throws -> [String: Int] {
+        var answer: UnsafePointer<rd_kafka_metadata>?
+        let code = rd_kafka_metadata(client, 1, nil, &answer, Self.answerMilliseconds)
+        guard code == RD_KAFKA_RESP_ERR_NO_ERROR, let answer else { throw KafkaError(code) }
+        defer { rd_kafka_metadata_destroy(answer) }
+        var counts: [String: Int] = [:]
+        for place in 0..<Int(answer.pointee.topic_cnt) {
+            let topic = answer.pointee.topics[place]
+            guard topic.err == RD_KAFKA_RESP_ERR_NO_ERROR, let name = topic.topic.map({ String(cString: $0) }),
+                name.hasPrefix(settings.topicPrefix)
+            else { continue }
+            counts[settings.inProgram(name)] = Int(topic.partition_cnt)
         }
-        defer { rd_kafka_topic_destroy(one) }
-        var metadata: UnsafePointer<rd_kafka_metadata>?
-        let code = rd_kafka_metadata(handle.client, 0, one, &metadata, answerMilliseconds)
-        guard code == RD_KAFKA_RESP_ERR_NO_ERROR, let metadata else { throw KafkaError.failed("metadata of \(topic)", code) }
-        defer { rd_kafka_metadata_destroy(metadata) }
-        guard metadata.pointee.topic_cnt == 1, metadata.pointee.topics[0].err == RD_KAFKA_RESP_ERR_NO_ERROR else {
-            return []
+        return counts
+    }
+
+    private func create(_ topics: [TopicDescription]) throws {
+        var text = [CChar](repeating: 0, count: 512)
+        var wanted: [OpaquePointer?] = []
+        defer { for topic in wanted { rd_kafka_NewTopic_destroy(topic) } }
+        for topic in topics {
+            // -1: as many copies as the cluster's default says. The embedded broker wants to hear a number.
+            let copies: Int32 = settings.profile == .local ? 1 : -1
+            guard
+                let new = rd_kafka_NewTopic_new(
+                    settings.onBroker(topic.name), Int32(topic.partitions), copies, &text, text.count)
+            else { throw KafkaError(RD_KAFKA_RESP_ERR__INVALID_ARG, String(nullTerminated: text)) }
+            if topic.compacted { rd_kafka_NewTopic_set_config(new, "cleanup.policy", "compact") }
+            wanted.append(new)
         }
-        return (0..<metadata.pointee.topics[0].partition_cnt).map {
-            Subscription.TopicPartition(topic: topic, partition: $0)
+        try perform(RD_KAFKA_ADMIN_OP_CREATETOPICS) { options in
+            rd_kafka_CreateTopics(client, &wanted, wanted.count, options, queue)
+        } results: { event, count in
+            rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count)
+        }
+    }
+
+    /// More partitions spread keys anew, so this happens only before a key was used: right after a broker created the
+    /// topic by itself, or by an operator's decision to change the number in the code.
+    private func grow(_ topic: TopicDescription, from count: Int) throws {
+        var text = [CChar](repeating: 0, count: 512)
+        var wanted = rd_kafka_NewPartitions_new(
+            settings.onBroker(topic.name), topic.partitions, &text, text.count)
+        guard wanted != nil else { throw KafkaError(RD_KAFKA_RESP_ERR__INVALID_ARG, String(nullTerminated: text)) }
+        defer { rd_kafka_NewPartitions_destroy(wanted) }
+        do {
+            try perform(RD_KAFKA_ADMIN_OP_CREATEPARTITIONS) { options in
+                rd_kafka_CreatePartitions(client, &wanted, 1, options, queue)
+            } results: { event, count in
+                rd_kafka_CreatePartitions_result_topics(rd_kafka_event_CreatePartitions_result(event), &count)
+            }
+        } catch {
+            // Fewer partitions carry the same events; the embedded broker cannot add any.
+            settings.log.warn(
+                "kafka.partitions_missing", ("topic", "\(topic.name)"), ("has", .int(Int64(count))),
+                ("wanted", .int(Int64(topic.partitions))), ("error", "\(error)"))
+        }
+    }
+
+    private func perform(
+        _ operation: rd_kafka_admin_op_t, _ start: (OpaquePointer?) -> Void,
+        results: (OpaquePointer, inout Int) -> UnsafeMutablePointer<OpaquePointer?>?
+    ) throws {
+        var text = [CChar](repeating: 0, count: 512)
+        let options = rd_kafka_AdminOptions_new(client, operation)
+        defer { rd_kafka_AdminOptions_destroy(options) }
+        rd_kafka_AdminOptions_set_request_timeout(options, Self.answerMilliseconds, &text, text.count)
+        start(options)
+        guard let event = rd_kafka_queue_poll(queue, Self.answerMilliseconds + 1000) else {
+            throw KafkaError(RD_KAFKA_RESP_ERR__TIMED_OUT)
+        }
+        defer { rd_kafka_event_destroy(event) }
+        let code = rd_kafka_event_error(event)
+        guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
+            throw KafkaError(code, rd_kafka_event_error_string(event).map { String(cString: $0) })
+        }
+        var count = 0
+        let topics = results(event, &count)
+        for place in 0..<count {
+            let code = rd_kafka_topic_result_error(topics?[place])
+            // Somebody else was quicker.
+            guard code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS else {
+                throw KafkaError(code, rd_kafka_topic_result_error_string(topics?[place]).map { String(cString: $0) })
+            }
         }
     }
 }
