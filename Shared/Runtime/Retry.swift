@@ -23,7 +23,10 @@ public struct Retry: Sendable {
         return min(doubled, longest) * Double.random(in: 0.5...1)
     }
 
-    /// Runs `body` until it succeeds, the error is not worth another try, or the attempts are used up.
+    /// Runs `body` until it succeeds, the error is not worth another try, or the attempts are used up. A deadline around
+    /// it cancels it, the waits included.
+    ///
+    /// Name the value first (`let retry = Retry(…)`): Swift 6.3.1 crashes on `Retry(…) { … }`.
     public func callAsFunction<T>(
         while isWorthIt: (any Error) -> Bool = { !($0 is CancellationError) }, _ body: () async throws -> T
     ) async throws -> T {

@@ -37,16 +37,18 @@ final class StopRequest: Sendable {
     }
 }
 
-/// SIGTERM and SIGINT, read by a thread that sleeps until one arrives: no handler runs in the middle of something.
-/// Must be made on the main thread before any other thread starts, since they inherit what it blocks.
+/// SIGTERM and SIGINT, read by a thread that sleeps until one arrives: the handler itself only writes a byte.
 struct StopSignals {
     private let descriptor = cl_stop_signals()
 
     func watch(_ onSignal: @escaping @Sendable (_ number: Int32) -> Void) {
         let descriptor = descriptor
         startThread {
-            var info = signalfd_siginfo()
-            while read(descriptor, &info, MemoryLayout<signalfd_siginfo>.size) > 0 { onSignal(Int32(info.ssi_signo)) }
+            var number: UInt8 = 0
+            while true {
+                let count = read(descriptor, &number, 1)
+                if count == 1 { onSignal(Int32(number)) } else if count == 0 || errno != EINTR { return }
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "CLinux.h"
-#include <pthread.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -23,13 +24,21 @@ static _Thread_local void *current_loop;
 void *cl_loop(void) { return current_loop; }
 void cl_set_loop(void *loop) { current_loop = loop; }
 
+static int stop_pipe[2] = {-1, -1};
+static void on_stop_signal(int number) {
+    int before = errno;
+    unsigned char byte = (unsigned char)number;
+    if (write(stop_pipe[1], &byte, 1) < 0) { /* full: earlier signals are still to be read, and say the same */ }
+    errno = before;
+}
 int cl_stop_signals(void) {
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &set, 0);
+    if (pipe2(stop_pipe, O_CLOEXEC) != 0) return -1;
+    fcntl(stop_pipe[1], F_SETFL, O_NONBLOCK);
+    struct sigaction action = {.sa_handler = on_stop_signal, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGTERM, &action, 0);
+    sigaction(SIGINT, &action, 0);
     signal(SIGPIPE, SIG_IGN);
-    return signalfd(-1, &set, SFD_CLOEXEC);
+    return stop_pipe[0];
 }
 void cl_exit_now(int code) { _exit(code); }

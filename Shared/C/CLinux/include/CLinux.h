@@ -3,7 +3,6 @@
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 
 // accept4 is declared by hand: defining _GNU_SOURCE in a header breaks debug builds.
@@ -17,7 +16,8 @@ static inline uint64_t cl_data(const struct epoll_event *list, int i) { return l
 // the loop of this thread, 0 when it has none
 void *cl_loop(void);
 void cl_set_loop(void *loop);
-// a signalfd for SIGTERM and SIGINT, with both blocked in this thread and those it starts
+// a descriptor that gives one byte, the signal's number, for each SIGTERM and SIGINT from now on, whichever thread the
+// system picks to take it; SIGPIPE is ignored. Once per process.
 int cl_stop_signals(void);
-// stops the process with a core of its threads' state being of no interest: _exit
+// _exit: no exit handlers run
 void cl_exit_now(int code) __attribute__((noreturn));
