@@ -25,7 +25,7 @@ func system(_ name: String, pkgConfig: String, apt: String, path: String? = nil)
 func program(_ name: String, path: String, _ own: [Target.Dependency] = [], exclude: [String] = []) -> Target {
     .executableTarget(
         name: name,
-        dependencies: ["Shared", "Runtime", "HTTP", "Postgres", "Kafka", "Messaging", "Access"] + own,
+        dependencies: ["Shared", "Runtime", "HTTP", "Postgres", "Kafka", "Messaging", "Access", "Program"] + own,
         path: path, exclude: exclude, swiftSettings: rules)
 }
 
@@ -35,7 +35,7 @@ func test(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
         swiftSettings: rules)
 }
 
-let ground: [Target.Dependency] = ["Shared", "Runtime", "HTTP", "Postgres", "Kafka", "Messaging", "Access"]
+let ground: [Target.Dependency] = ["Shared", "Runtime", "HTTP", "Postgres", "Kafka", "Messaging", "Access", "Program"]
 
 let package = Package(
     name: "switchboard",
@@ -66,6 +66,7 @@ let package = Package(
         shared("Kafka", ["Shared", "Runtime", "CKafka"]),
         shared("Messaging", ["Shared", "Runtime", "HTTP", "Postgres", "Kafka"]),
         shared("Access", ["Shared", "Runtime", "HTTP", "Kafka", "Messaging"]),
+        shared("Program", ["Shared", "Runtime", "HTTP", "Postgres", "Kafka", "Messaging", "Access"]),
 
         .target(
             name: "Passwords", dependencies: ["Runtime", "CArgon2"], path: "Services/auth/Passwords",

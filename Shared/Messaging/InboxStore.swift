@@ -3,7 +3,7 @@ import Postgres
 import Shared
 
 /// The SQL of consuming.
-enum InboxStore {
+public enum InboxStore {
     /// Claims events for this transaction; those that had their effect before are left out.
     static func claim(_ ids: [EventID], _ tx: borrowing Transaction) async throws -> Set<EventID> {
         let rows = try await tx.query(
@@ -30,13 +30,13 @@ enum InboxStore {
             """)
     }
 
-    struct Dead: Sendable {
-        var id: EventID
-        var topic: String
-        var key: String
-        var type: String
-        var error: String
-        var at: Instant
+    public struct Dead: Sendable {
+        public var id: EventID
+        public var topic: String
+        public var key: String
+        public var type: String
+        public var error: String
+        public var at: Instant
     }
 
     static func dead(limit: Int, _ database: Database) async throws -> [Dead] {

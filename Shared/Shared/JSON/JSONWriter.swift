@@ -216,8 +216,7 @@ public struct JSONWriter: Sendable {
     }
 
     /// `"name":`. Names in the code are identifiers and need no escapes.
-    @usableFromInline
-    mutating func key(_ name: StaticString) {
+    public mutating func key(_ name: StaticString) {
         let length = name.utf8CodeUnitCount
         let start = UnsafeRawBufferPointer(start: name.utf8Start, count: length)
         put(upTo: length + 3) { out in
@@ -230,8 +229,7 @@ public struct JSONWriter: Sendable {
         needsComma = false
     }
 
-    @usableFromInline
-    mutating func key(_ name: String) {
+    public mutating func key(_ name: String) {
         string(name)
         needsComma = false
         put(upTo: 1) { out in

@@ -1,0 +1,114 @@
+import Messaging
+import Passwords
+import Postgres
+import Shared
+
+/// The SQL of people, their workspaces and memberships.
+enum AccountStore {
+    static let columns: Query = """
+        u.id, u.email, u.username, u.first_name, u.last_name, u.phone, u.role, u.is_staff, u.is_superuser, u.status,
+        u.is_verified, u.avatar, u.version, u.last_login, u.created_at, u.updated_at
+        """
+
+    /// Writes a person and their personal workspace.
+    /// - Throws: 409's validation problem when the e-mail or the user name is taken.
+    static func insert(
+        _ new: NewAccount, _ password: Passwords.Hash, _ tx: borrowing Transaction
+    ) async throws -> (account: Account, workspace: WorkspaceSnapshot) {
+        let id = UserID()
+        let workspaceID = WorkspaceID()
+        // Nobody chose this user name, so it may carry part of the id to be free.
+        let username = new.username ?? defaultUsername(new.email, id)
+        do {
+            let row = try await tx.queryOne(
+                """
+                INSERT INTO users AS u (id, email, email_folded, username, username_folded, first_name, last_name,
+                    phone, password_hash, role, is_staff, is_superuser, is_verified)
+                VALUES (\(id), \(new.email.text), \(new.email.folded), \(username), \(username.lowercased()),
+                    \(new.firstName), \(new.lastName), \(new.phone), \(password.text), \(new.role.rawValue),
+                    \(new.isStaff), \(new.isSuperuser), \(new.isVerified))
+                RETURNING \(fragment: columns)
+                """)
+            guard let row else { throw Problem(.internalError) }
+            _ = try await tx.execute(
+                "INSERT INTO workspaces (id, name) VALUES (\(workspaceID), \(new.workspaceName))")
+            _ = try await tx.execute(
+                """
+                INSERT INTO memberships (workspace_id, user_id, role) VALUES (\(workspaceID), \(id), 'owner')
+                """)
+            return (
+                try account(row),
+                WorkspaceSnapshot(id: workspaceID, name: new.workspaceName, ownerID: id, version: 1)
+            )
+        } catch let error as PostgresError where error.isUniqueViolation("users_email_folded_key") {
+            throw Problem.validation("email", "is already registered; log in or reset the password")
+        } catch let error as PostgresError where error.isUniqueViolation("users_username_folded_key") {
+            throw Problem.validation("username", "is taken; choose another one")
+        }
+    }
+
+    private static func defaultUsername(_ email: EmailAddress, _ id: UserID) -> String {
+        let local = email.text.prefix { $0 != "@" }.prefix(40)
+        return "\(local)-\(id.text.suffix(6))"
+    }
+
+    struct Credentials: Sendable {
+        var account: Account
+        var password: Passwords.Hash
+    }
+
+    /// The person behind an e-mail address or a user name, with the hash their password is checked against.
+    static func credentials(_ login: String, _ database: Database) async throws -> Credentials? {
+        let folded = login.lowercased()
+        return try await database.queryOne(
+            """
+            SELECT \(fragment: columns), u.password_hash FROM users u
+            WHERE u.email_folded = \(folded) OR u.username_folded = \(folded)
+            ORDER BY u.email_folded = \(folded) DESC LIMIT 1
+            """
+        ).map { row in
+            Credentials(account: try account(row), password: Passwords.Hash(text: try row["password_hash"]))
+        }
+    }
+
+    static func find(_ id: UserID, _ database: Database) async throws -> Account? {
+        try await database.queryOne("SELECT \(fragment: columns) FROM users u WHERE u.id = \(id)").map(account)
+    }
+
+    /// A person's roles, by workspace.
+    static func memberships(
+        of user: UserID, _ tx: borrowing Transaction
+    ) async throws -> [WorkspaceID: WorkspaceRole] {
+        let rows = try await tx.query("SELECT workspace_id, role FROM memberships WHERE user_id = \(user)")
+        var found: [WorkspaceID: WorkspaceRole] = [:]
+        for row in rows { found[try row["workspace_id"]] = try row["role"] }
+        return found
+    }
+
+    /// Makes an existing person an admin with this password; nil when there is none with the address.
+    static func promote(
+        _ email: EmailAddress, _ password: Passwords.Hash, _ tx: borrowing Transaction
+    ) async throws -> (account: Account, changed: Bool)? {
+        let before = try await tx.queryOne(
+            "SELECT role FROM users WHERE email_folded = \(email.folded) FOR UPDATE")
+        guard let before else { return nil }
+        let row = try await tx.queryOne(
+            """
+            UPDATE users u SET role = 'admin', is_staff = true, is_superuser = true, status = 'active',
+                password_hash = \(password.text), version = version + 1, updated_at = now()
+            WHERE email_folded = \(email.folded) RETURNING \(fragment: columns)
+            """)
+        return try row.map { (try account($0), try before.decode("role", as: String.self) != "admin") }
+    }
+
+    static func account(_ row: Row) throws -> Account {
+        let email: String = try row["email"]
+        guard let address = EmailAddress(email) else { throw Problem(.internalError) }
+        return Account(
+            id: try row["id"], email: address, username: try row["username"], firstName: try row["first_name"],
+            lastName: try row["last_name"], phone: try row["phone"], role: try row["role"],
+            isStaff: try row["is_staff"], isSuperuser: try row["is_superuser"], status: try row["status"],
+            isVerified: try row["is_verified"], avatar: try row["avatar"], version: try row["version"],
+            lastLogin: try row["last_login"], createdAt: try row["created_at"], updatedAt: try row["updated_at"])
+    }
+}

@@ -1,0 +1,84 @@
+import HTTP
+import Messaging
+import Passwords
+import Postgres
+import Shared
+
+/// What the endpoints of this program share: the store, the hasher, the keys and the life of a session.
+struct Accounts: Sendable {
+    let database: Database
+    let passwords: Passwords
+    let keys: SigningKeys
+    let settings: Settings
+
+    struct Settings: Sendable {
+        var issuer: String
+        var audience: String
+        /// Seconds an access token lives: long enough to be cached, short enough that a lost one matters little.
+        var accessLifetime: Duration = .seconds(15 * 60)
+        /// A session ends after this long without a refresh of its own expiry: people log in once a month.
+        var sessionLifetime: Duration = .seconds(30 * 24 * 3600)
+    }
+
+    /// A session that is being opened or refreshed: what its tokens will say.
+    struct Opened: Sendable {
+        var session: SessionID
+        var refresh: String
+        var workspaces: [WorkspaceID: WorkspaceRole]
+    }
+
+    /// Opens a session inside the transaction that proved who the person is.
+    func openSession(
+        for account: Account, from client: ClientInfo, _ workspaces: [WorkspaceID: WorkspaceRole],
+        _ tx: borrowing Transaction
+    ) -> Opened {
+        let session = SessionID()
+        let refresh = Digest.randomToken(bytes: 32)
+        SessionStore.open(
+            session, of: account.id, from: client, refresh: Digest.sha256(Array(refresh.utf8)),
+            lifetime: settings.sessionLifetime, tx)
+        return Opened(session: session, refresh: refresh, workspaces: workspaces)
+    }
+
+    /// `{access, refresh, token_type, expires_in, user}`: what log-in, register and refresh answer.
+    func answer(_ account: Account, _ opened: Opened) async throws -> TokenAnswer {
+        let now = Instant.now()
+        let access = try await keys.sign(
+            Claims(
+                subject: account.id, role: account.role, staff: account.isStaff, session: opened.session,
+                workspaces: opened.workspaces, issuer: settings.issuer, audience: settings.audience, issuedAt: now,
+                expires: now + settings.accessLifetime))
+        return TokenAnswer(
+            access: access, refresh: opened.refresh, expiresIn: settings.accessLifetime.components.seconds,
+            user: account)
+    }
+}
+
+struct TokenAnswer: JSONWritable, Sendable {
+    var access: String
+    var refresh: String
+    var expiresIn: Int64
+    var user: Account
+
+    func write(to json: inout JSONWriter) {
+        json.object { json in
+            json.field("access", access)
+            json.field("refresh", refresh)
+            json.field("token_type", "Bearer")
+            json.field("expires_in", expiresIn)
+            json.field("user", user)
+        }
+    }
+}
+
+extension ClientInfo {
+    /// The caller's address as the gateway reports it, and the browser's name for itself, both capped.
+    init(_ request: Request) {
+        let forwarded = request.headers["X-Forwarded-For"]?.split(separator: ",").first.map {
+            String($0.drop { $0 == " " })
+        }
+        self.init(
+            address: String((forwarded ?? request.peer).prefix(64)),
+            userAgent: String((request.headers["User-Agent"] ?? "").prefix(300)))
+    }
+}

@@ -1,0 +1,36 @@
+import HTTP
+import Messaging
+import Postgres
+import Shared
+
+extension Accounts {
+    /// Makes an admin, or makes an existing person one and sets the password. Returns whether the person is new or was
+    /// no admin before.
+    /// - Throws: a validation problem for a weak password.
+    func createSuperuser(_ email: EmailAddress, password: String) async throws -> Bool {
+        if let complaint = PasswordRule.complaint(password, email: email.text, username: nil) {
+            throw Problem.validation("password", complaint)
+        }
+        let hash = try await passwords.hash(password)
+        return try await database.transaction { tx in
+            if let (account, changed) = try await AccountStore.promote(email, hash, tx) {
+                tx.publish(UserEvent.updated(account.snapshot))
+                return changed
+            }
+            let new = NewAccount(
+                email: email, role: .admin, isStaff: true, isSuperuser: true, isVerified: true,
+                workspaceName: "Administration")
+            let (account, workspace) = try await AccountStore.insert(new, hash, tx)
+            announce(account, workspace, tx)
+            return true
+        }
+    }
+
+    /// `GET /.well-known/jwks.json`.
+    func keySet() -> Response {
+        var response = Response.json(200, keys.published)
+        // Verifiers ask again for a key they do not know, so a stale copy only costs that request.
+        response.headers.set("Cache-Control", "public, max-age=60")
+        return response
+    }
+}

@@ -1,0 +1,210 @@
+/// How well a finished call was handled, 0 (bad) … 1 (good), with the reasons and the utterances they rest on.
+///
+/// The rubric is written down in `docs/qa-rubric.md`; every deduction here is a line there. Pure: the transcript goes in,
+/// the score comes out, so a person who disagrees can see why.
+struct Rubric: Sendable {
+    /// One utterance as the judge sees it.
+    struct Utterance: Sendable {
+        var id: Int64
+        var byAI: Bool
+        var text: String
+        /// −1 … 1; the customer's words only count towards the call's mood.
+        var sentiment: Double
+        /// Passages of the knowledge base the answer rests on.
+        var citations: Int
+        /// The answer admitted that it did not know.
+        var unanswered: Bool
+    }
+
+    /// Why points were taken: a stable code, a sentence for people, and where to look.
+    struct Finding: Sendable, Equatable {
+        enum Area: String, Sendable { case compliance, accuracy, professionalism, sentiment }
+        var area: Area
+        var code: String
+        var reason: String
+        var evidence: [Int64]
+        /// Points taken from the area, 0 … 1.
+        var deduction: Double
+    }
+
+    struct Score: Sendable, Equatable {
+        var overall: Double
+        var sentiment: Double
+        var compliance: Double
+        var accuracy: Double
+        var professionalism: Double
+        /// The call's mood, −1 … 1, from which `sentiment` = (x+1)/2.
+        var mood: Double
+        var findings: [Finding]
+    }
+
+    /// What each area weighs in the overall score; they add up to 1.
+    static let weights = (sentiment: 0.25, compliance: 0.30, accuracy: 0.25, professionalism: 0.20)
+
+    static func score(_ utterances: [Utterance]) -> Score {
+        var findings: [Finding] = []
+        let mood = mood(of: utterances.filter { !$0.byAI }.map(\.sentiment))
+        compliance(utterances, &findings)
+        accuracy(utterances, &findings)
+        professionalism(utterances, &findings)
+        if mood <= -0.3 {
+            let worst = utterances.filter { !$0.byAI }.sorted { $0.sentiment < $1.sentiment }.prefix(3).map(\.id)
+            findings.append(
+                Finding(
+                    area: .sentiment, code: "customer_unhappy", reason: "The customer stayed unhappy through the call.",
+                    evidence: Array(worst), deduction: 0))
+        }
+        func left(_ area: Finding.Area) -> Double {
+            max(0, 1 - findings.filter { $0.area == area }.reduce(0) { $0 + $1.deduction })
+        }
+        let sentiment = (mood + 1) / 2
+        let (compliance, accuracy, professionalism) = (left(.compliance), left(.accuracy), left(.professionalism))
+        let overall =
+            weights.sentiment * sentiment + weights.compliance * compliance + weights.accuracy * accuracy
+            + weights.professionalism * professionalism
+        return Score(
+            overall: overall, sentiment: sentiment, compliance: compliance, accuracy: accuracy,
+            professionalism: professionalism, mood: mood, findings: findings)
+    }
+
+    /// The mood of a call from its customer's utterances in order, the later ones weighing more (the last counts twice the first),
+    /// because how a call ends is what a customer remembers.
+    static func mood(of scores: [Double]) -> Double {
+        var weighted = 0.0
+        var weights = 0.0
+        for (place, score) in scores.enumerated() {
+            let weight = 1 + (scores.count > 1 ? Double(place) / Double(scores.count - 1) : 0)
+            weighted += weight * score
+            weights += weight
+        }
+        return weights > 0 ? weighted / weights : 0
+    }
+
+    // MARK: The lines of the rubric
+
+    private static func compliance(_ utterances: [Utterance], _ findings: inout [Finding]) {
+        for utterance in utterances where utterance.byAI {
+            let words = Words(utterance.text)
+            if words.hasAny(Self.secrets), words.hasAny(["tell", "give", "provide", "read", "share", "say"]) {
+                findings.append(
+                    Finding(
+                        area: .compliance, code: "asked_for_secret",
+                        reason: "The agent asked for a password, PIN or full card number.",
+                        evidence: [utterance.id], deduction: 0.5))
+            }
+            if words.hasAny(Self.promises) {
+                findings.append(
+                    Finding(
+                        area: .compliance, code: "unbacked_promise",
+                        reason: "The agent promised or guaranteed a result.", evidence: [utterance.id], deduction: 0.2))
+            }
+        }
+        for (place, utterance) in utterances.enumerated() where !utterance.byAI {
+            guard Words(utterance.text).hasAny(Self.optOuts) else { continue }
+            let answer = utterances[(place + 1)...].first { $0.byAI }
+            guard let answer, Words(answer.text).hasAny(Self.optOutAnswers) else {
+                findings.append(
+                    Finding(
+                        area: .compliance, code: "opt_out_ignored",
+                        reason: "The customer asked not to be called and the agent did not acknowledge it.",
+                        evidence: [utterance.id] + (answer.map { [$0.id] } ?? []), deduction: 0.5))
+                continue
+            }
+        }
+    }
+
+    private static func accuracy(_ utterances: [Utterance], _ findings: inout [Finding]) {
+        var questions = 0
+        var unanswered: [Int64] = []
+        var asked = false
+        for utterance in utterances {
+            if !utterance.byAI {
+                asked = utterance.text.contains("?") || Words(utterance.text).startsWithAny(Self.questionWords)
+                continue
+            }
+            guard asked else { continue }
+            asked = false
+            questions += 1
+            if utterance.unanswered && utterance.citations == 0 { unanswered.append(utterance.id) }
+        }
+        if questions > 0, !unanswered.isEmpty {
+            findings.append(
+                Finding(
+                    area: .accuracy, code: "unanswered_questions",
+                    reason: "\(unanswered.count) of \(questions) questions got no answer from the knowledge base.",
+                    evidence: unanswered, deduction: 0.8 * Double(unanswered.count) / Double(questions)))
+        }
+        var seen: [String: Int64] = [:]
+        var repeated: [Int64] = []
+        for utterance in utterances where utterance.byAI && utterance.text.utf8.count > 40 {
+            if seen[utterance.text] != nil { repeated.append(utterance.id) } else { seen[utterance.text] = utterance.id }
+        }
+        if !repeated.isEmpty {
+            findings.append(
+                Finding(
+                    area: .accuracy, code: "repeated_itself", reason: "The agent gave the same answer more than once.",
+                    evidence: repeated, deduction: min(0.4, 0.1 * Double(repeated.count))))
+        }
+    }
+
+    private static func professionalism(_ utterances: [Utterance], _ findings: inout [Finding]) {
+        let spoken = utterances.filter(\.byAI)
+        guard let first = spoken.first, let last = spoken.last else {
+            if !utterances.isEmpty {
+                findings.append(
+                    Finding(
+                        area: .professionalism, code: "silent_agent", reason: "The agent never spoke.",
+                        evidence: utterances.prefix(1).map(\.id), deduction: 1))
+            }
+            return
+        }
+        if !Words(first.text).hasAny(Self.greetings) {
+            findings.append(
+                Finding(
+                    area: .professionalism, code: "no_greeting", reason: "The call did not open with a greeting.",
+                    evidence: [first.id], deduction: 0.15))
+        }
+        if spoken.count > 2, !Words(last.text).hasAny(Self.closings) {
+            findings.append(
+                Finding(
+                    area: .professionalism, code: "no_closing", reason: "The call did not close with thanks or a goodbye.",
+                    evidence: [last.id], deduction: 0.15))
+        }
+        let harsh = spoken.filter { $0.sentiment <= -0.5 }
+        if !harsh.isEmpty {
+            findings.append(
+                Finding(
+                    area: .professionalism, code: "harsh_language", reason: "The agent's words were strongly negative.",
+                    evidence: harsh.map(\.id), deduction: min(0.5, 0.2 * Double(harsh.count))))
+        }
+        let unheard = utterances.indices.filter { place in
+            !utterances[place].byAI && utterances[place].sentiment <= -0.5
+                && !(utterances[(place + 1)...].first { $0.byAI }.map { Words($0.text).hasAny(Self.empathy) } ?? true)
+        }
+        if !unheard.isEmpty {
+            findings.append(
+                Finding(
+                    area: .professionalism, code: "no_empathy",
+                    reason: "The customer was upset and the next answer did not say so.",
+                    evidence: unheard.map { utterances[$0].id }, deduction: min(0.3, 0.1 * Double(unheard.count))))
+        }
+    }
+
+    private static let secrets = ["password", "pin", "cvv", "card number", "social security"]
+    private static let promises = ["guarantee", "guaranteed", "promise you", "100 percent"]
+    private static let optOuts = [
+        "stop calling", "do not call", "don't call", "remove me", "take me off", "unsubscribe", "opt out",
+    ]
+    private static let optOutAnswers = ["remove", "removed", "not call", "won't call", "list", "sorry", "understood"]
+    private static let questionWords = [
+        "what", "when", "where", "who", "why", "how", "which", "can", "could", "do", "does", "is", "are", "will", "would",
+    ]
+    private static let greetings = ["hello", "hi", "good morning", "good afternoon", "good evening", "welcome", "thank", "thanks"]
+    private static let closings = [
+        "thank", "thanks", "bye", "goodbye", "good day", "nice day", "lovely day", "great day", "anything else", "welcome",
+        "take care",
+    ]
+    private static let empathy = [
+        "sorry", "understand", "apologise", "apologize", "apologies", "frustrating", "hear that", "help", "right away",
+    ]
+}

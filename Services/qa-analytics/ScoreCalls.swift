@@ -1,0 +1,75 @@
+import Messaging
+import Postgres
+import Shared
+
+/// Reactions to telephony: every utterance gets a score as it is said, every call at its end.
+struct ScoreCalls: Sendable {
+    let sentiment: Sentiment
+
+    func onCall(_ event: CallEvent, _ tx: borrowing Transaction) async throws {
+        switch event {
+        case .started(let call), .updated(let call): try await ScoreStore.keep(call, tx)
+        case .interactionAdded(let call, let said), .interactionUpdated(let call, let said):
+            try await onUtterance(call, said, tx)
+        case .escalationTriggered(let call, _): try await ScoreStore.markEscalated(call.callID, tx)
+        case .ended(let call):
+            try await ScoreStore.keep(call, tx)
+            try await score(call.ref, tx)
+        case .escalationUpdated, .escalationCompleted, .noteAdded: return
+        }
+    }
+
+    private func onUtterance(_ call: CallRef, _ said: InteractionSnapshot, _ tx: borrowing Transaction) async throws {
+        let score = sentiment.score(said.text)
+        try await ScoreStore.keep(said, of: call.callID, score: score, tx)
+        guard said.speaker == .customer else { return }
+        let moods = try await ScoreStore.moods(of: call.callID, tx)
+        let mood = Rubric.mood(of: moods)
+        try await ScoreStore.keepMood(mood, of: call.callID, tx)
+        tx.publish(
+            ScoreEvent.sentimentChanged(
+                call, SentimentReading(interactionID: said.id, interactionScore: score, score: mood)))
+    }
+
+    /// The whole call, once it is over. A score that a person has corrected stays.
+    private func score(_ call: CallRef, _ tx: borrowing Transaction) async throws {
+        guard let ended = try await ScoreStore.ended(call.callID, tx), !ended.reviewed else { return }
+        let transcript = try await ScoreStore.transcript(of: call.callID, tx)
+        let mood = Rubric.mood(of: transcript.filter { !$0.byAI }.map(\.sentiment))
+        let outcome = Outcome.classify(
+            transcript, failureReason: ended.failureReason, escalated: ended.escalated, mood: mood)
+        if !transcript.isEmpty {
+            let score = Rubric.score(transcript)
+            let row = try await ScoreStore.keep(score, outcome: outcome, of: call, tx)
+            tx.publish(ScoreEvent.scoreUpdated(call, row))
+        }
+        // A person or a tool call that set the outcome knows better.
+        if ended.outcome == nil, let outcome, let known = CallOutcome(rawValue: outcome.rawValue) {
+            tx.publish(ScoreEvent.outcomeClassified(call, known, summary: nil))
+        }
+    }
+}
+
+extension Rubric.Score {
+    /// As document 003 shows it: the reasons in words, compliance apart from the rest.
+    func snapshot(
+        id: Int64, call: CallID, version: Int64, reviewedBy: String, createdAt: Instant, updatedAt: Instant
+    ) -> ScoreSnapshot {
+        ScoreSnapshot(
+            id: id, callID: call, version: version, overallScore: overall, sentimentScore: sentiment,
+            complianceScore: compliance, accuracyScore: accuracy, professionalismScore: professionalism,
+            sentimentLabel: SentimentLabel(score: mood),
+            complianceIssues: findings.filter { $0.area == .compliance }.map(\.reason),
+            flaggedIssues: findings.filter { $0.area != .compliance }.map(\.reason), reviewedBy: reviewedBy,
+            createdAt: createdAt, updatedAt: updatedAt)
+    }
+}
+
+extension Rubric.Finding {
+    var json: JSON {
+        [
+            "area": .string(area.rawValue), "code": .string(code), "reason": .string(reason),
+            "evidence": .array(evidence.map { .int($0) }), "deduction": .double(deduction),
+        ]
+    }
+}

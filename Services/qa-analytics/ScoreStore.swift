@@ -1,0 +1,134 @@
+import Messaging
+import Postgres
+import Shared
+
+/// The SQL behind scoring. Every function runs inside the transaction that consumed the event.
+enum ScoreStore {
+    /// Writes what telephony says of a call. An older version changes nothing.
+    static func keep(_ call: CallSnapshot, _ tx: borrowing Transaction) async throws {
+        _ = try await tx.execute(
+            """
+            INSERT INTO calls AS c (call_id, workspace_id, business_id, direction, status, failure_reason, started_at,
+                ended_at, duration_seconds, escalated, outcome, version)
+            VALUES (\(call.id), \(call.workspaceID), \(call.businessID), \(call.direction.rawValue),
+                \(call.status.rawValue), \(call.failureReason), \(call.startedAt), \(call.endedAt),
+                \(call.durationSeconds), \(call.status == .escalated || call.escalationStatus != nil),
+                \(call.outcome?.rawValue), \(call.version))
+            ON CONFLICT (call_id) DO UPDATE SET business_id = excluded.business_id, status = excluded.status,
+                failure_reason = excluded.failure_reason, started_at = excluded.started_at,
+                ended_at = excluded.ended_at, duration_seconds = excluded.duration_seconds,
+                escalated = c.escalated OR excluded.escalated, outcome = coalesce(excluded.outcome, c.outcome),
+                version = excluded.version
+            WHERE c.version < excluded.version
+            """)
+    }
+
+    static func markEscalated(_ call: CallID, _ tx: borrowing Transaction) async throws {
+        _ = try await tx.execute("UPDATE calls SET escalated = true WHERE call_id = \(call) AND NOT escalated")
+    }
+
+    /// Keeps one utterance; the same sequence again (an interrupted answer) replaces its text and score.
+    static func keep(
+        _ said: InteractionSnapshot, of call: CallID, score: Double, _ tx: borrowing Transaction
+    ) async throws {
+        let citations = said.metadata["citations"]?.array?.count ?? 0
+        let unanswered = said.metadata["answered"]?.bool == false
+        _ = try await tx.execute(
+            """
+            INSERT INTO utterances (call_id, interaction_id, sequence, speaker, text, score, citations, unanswered)
+            VALUES (\(call), \(said.id), \(Int64(said.sequence)), \(said.speaker.rawValue), \(said.text), \(score),
+                \(citations), \(unanswered))
+            ON CONFLICT (call_id, sequence) DO UPDATE SET interaction_id = excluded.interaction_id,
+                text = excluded.text, score = excluded.score, citations = excluded.citations,
+                unanswered = excluded.unanswered
+            """)
+    }
+
+    static func transcript(of call: CallID, _ tx: borrowing Transaction) async throws -> [Rubric.Utterance] {
+        try await tx.query(
+            """
+            SELECT interaction_id, speaker, text, score, citations, unanswered FROM utterances
+            WHERE call_id = \(call) ORDER BY sequence
+            """
+        ).map { row in
+            Rubric.Utterance(
+                id: try row["interaction_id"], byAI: try row.decode("speaker", as: String.self) == "ai",
+                text: try row["text"], sentiment: try row["score"], citations: try row["citations"],
+                unanswered: try row["unanswered"])
+        }
+    }
+
+    /// The customer's words so far, for the rolling mood: only the scores, in order.
+    static func moods(of call: CallID, _ tx: borrowing Transaction) async throws -> [Double] {
+        try await tx.query(
+            "SELECT score FROM utterances WHERE call_id = \(call) AND speaker = 'customer' ORDER BY sequence"
+        ).map { try $0["score"] }
+    }
+
+    struct Ended: Sendable {
+        var failureReason: String?
+        var escalated: Bool
+        var outcome: String?
+        var reviewed: Bool
+    }
+
+    /// What classification needs of a call, and whether a person has already corrected its score.
+    static func ended(_ call: CallID, _ tx: borrowing Transaction) async throws -> Ended? {
+        try await tx.queryOne(
+            """
+            SELECT c.failure_reason, c.escalated, c.outcome,
+                coalesce(s.reviewed_by <> 'automatic', false) AS reviewed
+            FROM calls c LEFT JOIN qa_scores s USING (call_id) WHERE c.call_id = \(call)
+            """
+        ).map { row in
+            Ended(
+                failureReason: try row["failure_reason"], escalated: try row["escalated"], outcome: try row["outcome"],
+                reviewed: try row["reviewed"])
+        }
+    }
+
+    /// Stores the score and the call's mood and outcome; returns the row as document 003 shows it.
+    static func keep(
+        _ score: Rubric.Score, outcome: Outcome?, of call: CallRef, _ tx: borrowing Transaction
+    ) async throws -> ScoreSnapshot {
+        let label = SentimentLabel(score: score.mood)
+        _ = try await tx.execute(
+            """
+            UPDATE calls SET mood = \(score.mood), mood_label = \(label.rawValue), overall = \(score.overall),
+                outcome = coalesce(outcome, \(outcome?.rawValue)) WHERE call_id = \(call.callID)
+            """)
+        let rows = try await tx.query(
+            """
+            INSERT INTO qa_scores AS s (call_id, workspace_id, overall, sentiment, compliance, accuracy,
+                professionalism, sentiment_label, findings)
+            VALUES (\(call.callID), \(call.workspaceID), \(score.overall), \(score.sentiment), \(score.compliance),
+                \(score.accuracy), \(score.professionalism), \(label.rawValue), \(JSON.array(score.findings.map(\.json))))
+            ON CONFLICT (call_id) DO UPDATE SET overall = excluded.overall, sentiment = excluded.sentiment,
+                compliance = excluded.compliance, accuracy = excluded.accuracy,
+                professionalism = excluded.professionalism, sentiment_label = excluded.sentiment_label,
+                findings = excluded.findings, version = s.version + 1, updated_at = now()
+            RETURNING id, version, created_at, updated_at, reviewed_by
+            """)
+        guard let row = rows.first else { throw Problem(.internalError) }
+        return score.snapshot(
+            id: try row["id"], call: call.callID, version: try row["version"], reviewedBy: try row["reviewed_by"], createdAt: try row["created_at"],
+            updatedAt: try row["updated_at"])
+    }
+
+    static func keepMood(_ mood: Double, of call: CallID, _ tx: borrowing Transaction) async throws {
+        _ = try await tx.execute(
+            """
+            UPDATE calls SET mood = \(mood), mood_label = \(SentimentLabel(score: mood).rawValue) WHERE call_id = \(call)
+            """)
+    }
+
+    /// Erases what analytics holds of a workspace (its sums go with its rows, by the trigger).
+    static func erase(_ workspace: WorkspaceID, _ tx: borrowing Transaction) async throws {
+        _ = try await tx.execute(
+            """
+            DELETE FROM utterances u USING calls c WHERE c.call_id = u.call_id AND c.workspace_id = \(workspace)
+            """)
+        _ = try await tx.execute("DELETE FROM calls WHERE workspace_id = \(workspace)")
+        _ = try await tx.execute("DELETE FROM calls_daily WHERE workspace_id = \(workspace)")
+    }
+}

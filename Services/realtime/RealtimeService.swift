@@ -1,0 +1,79 @@
+import HTTP
+import Messaging
+import Postgres
+import Program
+import Runtime
+import Shared
+
+/// Turns what happens into what a browser may see, and keeps the latest of it for those who come back.
+@main
+enum RealtimeService {
+    static func main() {
+        Service.main("realtime", commands: Program.commands("realtime") { settings, _ in
+            consumer(Program(settings, "realtime", port: 8106))
+        }) { settings in
+            let program = Program(settings, "realtime", port: 8106)
+            // A busy workspace makes some 50 frames a second: two hours of absence are made good without a reload.
+            let kept = settings.int("FRAMES_KEPT", default: 10_000, in: 100...1_000_000)
+            try settings.check()
+            let frames = ReadFrames(database: program.database)
+            return [
+                program.storage,
+                program.relay(),
+                consumer(program),
+                Pruning(program.database, keeping: Int64(kept), program.log),
+                program.server(Router([frames.route], program: program.name, log: program.log)),
+            ]
+        }
+    }
+
+    private static func consumer(_ program: Program) -> Consumer {
+        program.consumer([.telephonyCalls, .qaScores, .authWorkspaces]) { envelope, tx in
+            switch Topic(rawValue: envelope.topic) {
+            case .telephonyCalls: try await onFrame(Frames.of(try envelope.event(as: CallEvent.self), at: envelope.time), tx)
+            case .qaScores: try await onFrame(Frames.of(try envelope.event(as: ScoreEvent.self), at: envelope.time), tx)
+            case .authWorkspaces:
+                if case .deleted(let id) = try envelope.event(as: WorkspaceEvent.self) { FrameStore.erase(id, tx) }
+            default: return
+            }
+        }
+    }
+
+    /// Keeps a frame and sends it to the gateways.
+    private static func onFrame(_ frame: NewFrame?, _ tx: borrowing Transaction) async throws {
+        guard let frame else { return }
+        tx.publish(FrameEvent(frame: try await FrameStore.keep(frame, tx)))
+    }
+}
+
+/// Forgets the oldest frames of workspaces that keep too many.
+private final class Pruning: Component {
+    let name = "pruning"
+    private let database: Database
+    private let kept: Int64
+    private let log: Log
+
+    private static let every: Duration = .seconds(30)
+
+    init(_ database: Database, keeping kept: Int64, _ log: Log) {
+        self.database = database
+        self.kept = kept
+        self.log = log
+    }
+
+    func start(on group: EventLoopGroup) async throws {
+        group.loops[0].spawn("pruning") { [self] in
+            while !Task.isCancelled {
+                do {
+                    while try await FrameStore.prune(keeping: kept, database) > 0 {}
+                    try await EventLoop.sleep(for: Self.every)
+                } catch is CancellationError {
+                    return
+                } catch {
+                    log.warn("frames.not_pruned", ("error", "\(error)"))
+                    try? await EventLoop.sleep(for: Self.every)
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,117 @@
+import Access
+import HTTP
+import Kafka
+import Messaging
+import Postgres
+import Runtime
+import Shared
+
+/// What every program with a database stands on, read from the same settings under the same names.
+public struct Program: Sendable {
+    public let name: String
+    public let host: String
+    public let port: Int
+    public let publicURL: String
+    public let log: Log
+    public let database: Database
+    public let kafka: KafkaSettings
+    public let issuer: String
+
+    /// Who tokens are meant for; one value for the whole system.
+    public static let audience = "switchboard"
+
+    /// - Parameter port: where it listens unless `PORT` says otherwise.
+    public init(_ settings: Settings, _ name: String, port: Int) {
+        self.name = name
+        host = settings.string("HOST", default: "0.0.0.0")
+        self.port = settings.int("PORT", default: port, in: 0...65_535)
+        publicURL = settings.url("PUBLIC_URL", default: "http://localhost:8000")
+        issuer = settings.string("JWT_ISSUER", default: publicURL)
+        log = Log(program: name, least: settings.choice("LOG_LEVEL", default: LogLevel.info).level)
+        database = Program.database(settings, name)
+        kafka = KafkaSettings(settings, clientID: name)
+    }
+
+    static func database(_ settings: Settings, _ name: String) -> Database {
+        Database(
+            url: settings.string("DATABASE_URL"),
+            // Two loops with eight connections each serve 16 transactions at once; PostgreSQL's default of 100 holds
+            // six programs with a replica each.
+            poolMax: settings.int("DATABASE_POOL", default: 8, in: 1...100), application: name)
+    }
+
+    /// Checks tokens by auth's published keys.
+    public func tokens(_ settings: Settings) -> TokenVerifier {
+        TokenVerifier(
+            .init(
+                keySetURLs: settings.urls("AUTH_URLS", default: ["http://127.0.0.1:8101"]), issuer: issuer,
+                audience: Program.audience),
+            kafka: kafka, log: log)
+    }
+
+    public func router(_ routes: [Route], tokens: TokenVerifier) -> Router {
+        Router(
+            routes, program: name, authenticate: { try await tokens.authenticate($0) },
+            idempotency: .postgres(database), log: log)
+    }
+
+    public func server(_ router: Router) -> Server { Server(port: port, host: host, router: router) }
+
+    public func relay(restate: [Topic: Relay.Restate] = [:]) -> Relay {
+        Relay(database: database, kafka: kafka, program: name, restate: restate, log: log)
+    }
+
+    public func consumer(_ topics: [Topic], name: String = "consumer", _ handle: @escaping Consumer.Handler) -> Consumer {
+        Consumer(self.name, name: name, topics: topics, database: database, kafka: kafka, log: log, handle: handle)
+    }
+
+    /// The database as a part of the program: ready when it answers, closed last.
+    public var storage: any Component { Storage(database: database, log: log) }
+}
+
+extension KafkaSettings {
+    public init(_ settings: Settings, clientID: String) {
+        self.init(
+            brokers: settings.string("KAFKA_BROKERS"), profile: settings.choice("KAFKA_PROFILE", default: Profile.server),
+            clientID: clientID, topicPrefix: settings.string("KAFKA_TOPIC_PREFIX", default: ""))
+    }
+}
+
+/// `LOG_LEVEL`'s words.
+public enum LogLevel: String, CaseIterable, Sendable {
+    case debug, info, warn, error
+
+    public var level: Log.Level {
+        switch self {
+        case .debug: .debug
+        case .info: .info
+        case .warn: .warn
+        case .error: .error
+        }
+    }
+}
+
+/// Waits for the database at start and looks after it.
+private final class Storage: Component {
+    let name = "database"
+    private let database: Database
+    private let log: Log
+
+    init(database: Database, log: Log) {
+        self.database = database
+        self.log = log
+    }
+
+    func start(on group: EventLoopGroup) async throws {
+        var failures = 0
+        while true {
+            do { return try await database.ping() } catch is CancellationError { throw CancellationError() } catch {
+                failures += 1
+                if failures == 1 || failures % 20 == 0 { log.warn("database.waiting", ("error", "\(error)")) }
+                try await EventLoop.sleep(for: Retry.forever.delay(after: failures))
+            }
+        }
+    }
+
+    func stop(deadline: Duration) async { await database.close() }
+}
