@@ -27,6 +27,10 @@ import Testing
                     "details": ["fields": ["to_number": ["is required", "is odd"], "page": ["must be 1"]]],
                 ]
             ])
+        var both = Problem.validation("page", "must be 1")
+        both.details = ["hint": "pages start at 1", "fields": "overwritten"]
+        #expect(
+            try manager(both)["error"]?["details"] == ["hint": "pages start at 1", "fields": ["page": ["must be 1"]]])
         #expect(
             try manager(.limitReached("100 minutes are used up.", details: ["limit": 100])) == [
                 "error": [
