@@ -29,7 +29,7 @@ PORTS = {
 
 # Given to each program by this file itself, so a value from outside would only break it.
 OWN = {"DATABASE_URL", "HOST", "PORT", "INTERNAL_PORT", "KAFKA_BROKERS", "KAFKA_PROFILE", "KAFKA_TOPIC_PREFIX",
-       "KAFKA_OPTIONS", "MIGRATIONS_DIR", "ASSETS_DIR"}
+       "KAFKA_OPTIONS", "MIGRATIONS_DIR", "ASSETS_DIR", "SENTIMENT_LEXICON"}
 
 
 class Refused(Exception):
@@ -184,6 +184,10 @@ class Instance:
             "TWILIO_API_URL": self.simulator_url,
             "ALLOW_BASIC_AUTH": "true",
             "ASSETS_DIR": str(SETUP / "share"),
+            "SENTIMENT_LEXICON": str(SETUP / "share" / "sentiment" / "vader_lexicon.txt"),
+            # Simulated calls cost nothing and never stop.
+            "FREE_PLAN_CALL_LIMIT": "10000000",
+            "FREE_PLAN_MAX_MINUTES": "10000000",
         }
         private = set(PORTS) | {"SWITCHBOARD_BINARIES", "SWITCHBOARD_FSYNC", "POSTGRES_PASSWORD"}
         values |= {name: value for name, value in self.settings.items()

@@ -50,7 +50,7 @@ def can_log_in(api: API, person: dict) -> bool:
 
 
 def create_superuser(instance: Instance, person: dict) -> None:
-    command = [str(instance.binaries / "auth"), "create-superuser", "--email", person["email"], "--password"]
+    command = [str(instance.binaries / "auth"), "create-superuser", "--email", person["email"]]
     environment = instance.environment("auth") | {"AUTH_NEW_PASSWORD": person["password"]}
     done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60)
     if done.returncode != 0:
