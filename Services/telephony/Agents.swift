@@ -14,13 +14,13 @@ extension Telephony {
         let (agents, count) = try await AgentStore.list(filter, page, in: database)
         return page.classic(request, count: count) { json in
             for agent in agents { agent.write(to: &json) }
-        }.conditional(request)
+        }
     }
 
     /// `GET /api/agents/agents/{id}/`
     func getAgent(_ request: Request) async throws -> Response {
         let agent = try await visibleAgent(request)
-        return Response.json(agent).conditional(request)
+        return Response.json(agent)
     }
 
     /// `POST /api/agents/agents/`
@@ -86,7 +86,7 @@ extension Telephony {
         let (lines, count) = try await LineStore.list(filter, page, in: database)
         return page.classic(request, count: count) { json in
             for line in lines { line.write(to: &json) }
-        }.conditional(request)
+        }
     }
 
     /// `POST /api/agents/agents/{id}/assign_phone_numbers/`
@@ -159,7 +159,7 @@ extension Telephony {
                 json.field("business_id", agent.business)
                 json.field("business_config", config)
             }
-        }.conditional(request)
+        }
     }
 
     // MARK: Pieces

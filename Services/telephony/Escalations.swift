@@ -17,7 +17,7 @@ extension Telephony {
                 json.field("escalations", listed.escalations.map(\.snapshot))
                 page.writePagination(to: &json, total: listed.total, next: listed.next)
             }
-        }.conditional(request)
+        }
     }
 
     /// `POST /api/v1/escalations/{escalation_id}/accept` — a human takes the caller, without or before the telephone.

@@ -17,7 +17,7 @@ extension Telephony {
             json.object { json in
                 json.fieldArray("agents") { json in for agent in agents { agent.snapshot.writeAgent(to: &json) } }
             }
-        }.conditional(request)
+        }
     }
 
     /// `GET /api/v1/agents/{agent_id}`
@@ -29,7 +29,7 @@ extension Telephony {
         }
         return Response.json { json in
             json.object { json in json.field("agent") { agent.snapshot.writeAgent(to: &$0) } }
-        }.conditional(request)
+        }
     }
 
     /// `POST /api/v1/agents`

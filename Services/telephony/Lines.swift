@@ -14,12 +14,12 @@ extension Telephony {
         let (lines, count) = try await LineStore.list(filter, page, in: database)
         return page.classic(request, count: count) { json in
             for line in lines { line.write(to: &json) }
-        }.conditional(request)
+        }
     }
 
     /// `GET /api/agents/phone-numbers/{id}/`
     func getPhoneNumber(_ request: Request) async throws -> Response {
-        Response.json(try await visibleLine(request)).conditional(request)
+        Response.json(try await visibleLine(request))
     }
 
     /// `POST /api/agents/phone-numbers/`

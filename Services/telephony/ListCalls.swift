@@ -18,7 +18,7 @@ extension Telephony {
                 }
                 page.writePagination(to: &json, total: total, next: listed.next)
             }
-        }.conditional(request)
+        }
     }
 
     /// `GET /api/v1/calls/{call_id}`
@@ -38,7 +38,7 @@ extension Telephony {
                 json.field("escalation", ifPresent: escalation?.snapshot)
                 if let human { json.field("agent") { human.snapshot.writeAgent(to: &$0) } }
             }
-        }.conditional(request)
+        }
     }
 
     /// `GET /api/v1/calls/{call_id}/interactions`
@@ -58,7 +58,7 @@ extension Telephony {
                 }
                 json.field("total", total)
             }
-        }.conditional(request)
+        }
     }
 
     /// `GET /api/v1/calls/{call_id}/notes`
@@ -74,7 +74,7 @@ extension Telephony {
                 json.field("notes", notes)
                 page.writePagination(to: &json, total: .exact(total))
             }
-        }.conditional(request)
+        }
     }
 }
 

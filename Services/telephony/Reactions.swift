@@ -8,6 +8,8 @@ extension Telephony {
     static let listensTo: [Topic] = [.knowledgeConfigs, .billingUsage, .authWorkspaces, .qaScores]
 
     func react(to envelope: Envelope, _ tx: borrowing Transaction) async throws {
+        // A tombstone only makes room in a compacted topic.
+        guard envelope.payload != nil else { return }
         switch envelope.topic {
         case Topic.knowledgeConfigs.rawValue: try await onConfig(try envelope.event(as: ConfigEvent.self), tx)
         case Topic.billingUsage.rawValue: try await onUsage(try envelope.event(as: UsageEvent.self), tx)
