@@ -1,4 +1,5 @@
 import Runtime
+import Synchronization
 
 /// Writes records: idempotent, acknowledged by all replicas, in the order given for each key.
 ///
@@ -71,6 +72,9 @@ public final class Producer: Component {
     public func unready() -> String? {
         lock.withLock { home }?.core.trouble.text
     }
+
+    /// How often all brokers were lost so far. Whoever saw fewer may face another log than before.
+    public var disconnections: Int { lock.withLock { home }?.core.disconnections.load(ordering: .relaxed) ?? 0 }
 
     private func home(on loop: EventLoop) -> Home {
         lock.withLock {

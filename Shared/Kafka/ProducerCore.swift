@@ -1,5 +1,6 @@
 import CKafka
 import Runtime
+import Synchronization
 
 /// The producer as its loop sees it: batches in, delivery reports out.
 ///
@@ -9,6 +10,8 @@ import Runtime
 final class ProducerCore {
     let loop: EventLoop
     let trouble = Trouble()
+    /// How often no broker answered any more. Read from any thread.
+    let disconnections = Atomic<Int>(0)
     private let settings: KafkaSettings
     private let deadline: Duration
     private var client: ProducerClient?
@@ -144,6 +147,7 @@ final class ProducerCore {
         guard error.isOne(of: RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, RD_KAFKA_RESP_ERR__FATAL), let broken = client else {
             return
         }
+        disconnections.add(1, ordering: .relaxed)
         loop.afterCallback { [weak self] in
             guard let self, self.client === broken else { return }
             self.giveUp(error.reason, BrokerUnreachable(reason: error.reason))

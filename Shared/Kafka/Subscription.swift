@@ -34,6 +34,7 @@ public final class Subscription {
     /// Taken from librdkafka while nobody asked for it.
     private var held: [Record] = []
     private var isWaiting = false
+    private var isInterrupted = false
     private var isPaused = false
     private var lastAsked = ContinuousClock.now
     private var ticks = 0
@@ -74,8 +75,8 @@ public final class Subscription {
         var gauges: [String: Gauge] = [:]
         for topic in topics {
             gauges[topic.name] = Metrics.shared.gauge(
-                "kafka_consumer_lag", "Records of the topic this member has not read yet.", ("topic", topic.name),
-                ("group", kind.label))
+                "switchboard_consumer_lag", "Records of the topic this member has not read yet.", ("consumer", kind.label),
+                ("topic", topic.name))
         }
         self.gauges = gauges
         client.owner = self
@@ -85,7 +86,7 @@ public final class Subscription {
 
     // MARK: Reading
 
-    /// The next records, at least one, in order within each partition; waits for them.
+    /// The next records in order within each partition; waits for at least one. None only after `interrupt`.
     /// - Throws: `CancellationError`, ``KafkaClosed``.
     public func next(max: Int = 500) async throws -> [Record] {
         while true {
@@ -97,7 +98,18 @@ public final class Subscription {
             isWaiting = true
             defer { isWaiting = false }
             try await arrived.wait()
+            if isInterrupted {
+                isInterrupted = false
+                return []
+            }
         }
+    }
+
+    /// Has `next` return to whoever waits in it.
+    public func interrupt() {
+        guard isWaiting else { return }
+        isInterrupted = true
+        arrived.fire()
     }
 
     /// Marks records as done; the group goes on after them. Call it when their effects are committed. Records of partitions

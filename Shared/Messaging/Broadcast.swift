@@ -4,7 +4,7 @@ import Shared
 import Synchronization
 
 /// Every event of its topics, on this instance: commands for live calls, frames for open sockets, revocations. Keeps
-/// nothing and commits nothing; what it is told twice it must bear.
+/// nothing and commits nothing; the same event is not handed over twice, as far as memory reaches.
 public final class Broadcast: Component {
     public typealias Handler = @Sendable (Envelope) async throws -> Void
 
@@ -14,12 +14,18 @@ public final class Broadcast: Component {
     private let kafka: KafkaSettings
     private let handle: Handler
     private let log: Log
-    private let isCaughtUp = Mutex<Bool>(false)
+    private let trouble = Mutex<String?>("reading what is there")
+    private let hasCaughtUp = Mutex<Bool>(false)
     private let running = Mutex<Task<Void, Never>?>(nil)
+
+    /// Attempts at one event before it is left behind.
+    private static let attemptsMax = 5
+    /// How long the start waits for a broker when only new events matter.
+    private static let startMax: Duration = .seconds(5)
 
     /// - Parameters:
     ///   - start: from the beginning (and not ready before all that was there is read), or only what is new.
-    ///   - handle: called in order, one event after another.
+    ///   - handle: called on one loop, in order, one event after another.
     public init(
         name: String, topics: [Topic], from start: Subscription.Start, kafka: KafkaSettings, log: Log,
         handle: @escaping Handler
@@ -32,12 +38,26 @@ public final class Broadcast: Component {
         self.log = log
     }
 
-    /// Returns when everything that was there has been read.
+    /// From the beginning: returns when everything that was there has been handled, however long the broker is away. From
+    /// the end: returns when every later event will come, or after five seconds without a broker.
     public func start(on group: EventLoopGroup) async throws {
-        try await Topics.ensure(topics.map(Topics.Wanted.init), kafka)
-        let task = group.loops[0].spawn("broadcast") { [self] in await run() }
+        try Library.check()
+        let task = group.loops[0].spawn("broadcast") { [self] in
+            do {
+                let subscription = try Subscription.broadcast(
+                    topics: topics.map { TopicDescription($0) }, from: start, settings: kafka)
+                await serve(subscription)
+                await subscription.close()
+            } catch {
+                log.error("broadcast.failed", ("name", "\(name)"), ("error", "\(error)"))
+                trouble.withLock { $0 = "\(error)" }
+            }
+        }
         running.withLock { $0 = task }
-        while !isCaughtUp.withLock({ $0 }) { try await EventLoop.sleep(for: .milliseconds(10)) }
+        let end = ContinuousClock.now + Self.startMax
+        while !hasCaughtUp.withLock({ $0 }), start == .beginning || ContinuousClock.now < end {
+            try await EventLoop.sleep(for: .milliseconds(5))
+        }
     }
 
     public func stop(deadline: Duration) async {
@@ -46,44 +66,61 @@ public final class Broadcast: Component {
         await task?.value
     }
 
-    public func unready() -> String? { isCaughtUp.withLock { $0 } ? nil : "reading what is there" }
+    public func unready() -> String? { trouble.withLock { $0 } }
 
-    private func run() async {
-        var failures = 0
-        while !Task.isCancelled {
-            do {
-                let subscription = try Subscription(kafka, .broadcast(from: start), topics: topics.map(\.rawValue), log: log)
-                try await subscription.start()
-                do { try await serve(subscription) } catch {
-                    await subscription.close()
-                    throw error
+    private func serve(_ subscription: Subscription) async {
+        var recent = Recent(floor: start == .end ? Instant.now() - .seconds(60) : Instant(seconds: 0))
+        let work = Work()
+        let watch = Repeating(.required(), every: .milliseconds(20)) { [self] in
+            if !work.isBusy, subscription.isReady, subscription.trouble == nil { hasCaughtUp.withLock { $0 = true } }
+            let reading = hasCaughtUp.withLock { $0 } ? nil : "reading what is there"
+            trouble.withLock { $0 = subscription.trouble ?? reading }
+        }
+        defer { watch.cancel() }
+        do {
+            while true {
+                let records = try await subscription.next()
+                work.isBusy = true
+                for record in records {
+                    guard let envelope = read(record),
+                        recent.admit(envelope.id, isRepublished: envelope.isRepublished)
+                    else { continue }
+                    try await act(envelope)
                 }
-            } catch is CancellationError {
-                return
-            } catch {
-                failures += 1
-                log.warn("broadcast.waiting", ("name", "\(name)"), ("error", "\(error)"))
-                try? await EventLoop.sleep(for: Retry.forever.delay(after: failures))
+                work.isBusy = false
             }
+        } catch {
+            // Cancelled, or closed.
         }
     }
 
-    private func serve(_ subscription: Subscription) async throws {
-        if subscription.isCaughtUp { isCaughtUp.withLock { $0 = true } }
+    /// Between two batches, or in one. Used on one loop.
+    private final class Work { var isBusy = false }
+
+    private func read(_ record: Record) -> Envelope? {
+        do { return try Envelope(record) } catch {
+            log.error(
+                "event.malformed", ("topic", "\(record.topic)"), ("offset", .int(record.offset)), ("error", "\(error)"))
+            return nil
+        }
+    }
+
+    private func act(_ envelope: Envelope) async throws {
+        var attempts = 0
         while true {
-            for record in try await subscription.next() {
-                do {
-                    let envelope = try Envelope(record)
-                    try await TraceContext.$current.withValue(envelope.trace?.child()) { try await handle(envelope) }
-                } catch is CancellationError {
-                    throw CancellationError()
-                } catch {
+            do {
+                return try await TraceContext.$current.withValue(envelope.trace?.child()) { try await handle(envelope) }
+            } catch {
+                try Task.checkCancellation()
+                attempts += 1
+                guard attempts < Self.attemptsMax else {
                     log.error(
-                        "event.refused", ("topic", "\(record.topic)"), ("offset", .int(record.offset)),
-                        ("error", "\(error)"))
+                        "event.refused", ("topic", "\(envelope.topic)"), ("type", "\(envelope.type)"),
+                        ("id", "\(envelope.id.text)"), ("error", "\(error)"))
+                    return
                 }
+                try await EventLoop.sleep(for: .milliseconds(10 << attempts))
             }
-            if subscription.isCaughtUp { isCaughtUp.withLock { $0 = true } }
         }
     }
 }

@@ -1,79 +1,71 @@
-import Kafka
 import Postgres
+import Runtime
 import Shared
 
 /// The SQL of consuming.
-public enum InboxStore {
-    /// Claims events for this transaction; those that had their effect before are left out.
-    static func claim(_ ids: [EventID], _ tx: borrowing Transaction) async throws -> Set<EventID> {
+enum InboxStore {
+    /// Claims events for this transaction; those that had their effect before are left out. Waits for another
+    /// transaction that is about to claim the same: only one of the two gets it.
+    static func claim(_ ids: [EventID], consumer: String, _ tx: borrowing Transaction) async throws -> Set<EventID> {
+        // Sorted: two members that claim the same events (one has just lost the partition) must not wait for each other.
         let rows = try await tx.query(
             """
-            INSERT INTO inbox (id) SELECT unnest(\(ids)::uuid[]) ON CONFLICT DO NOTHING RETURNING id
+            INSERT INTO inbox (event, consumer) SELECT id, \(consumer) FROM unnest(\(ids.sorted())::uuid[]) AS id
+            ON CONFLICT DO NOTHING RETURNING event
             """)
-        return Set(try rows.map { try $0.decode("id", as: EventID.self) })
+        return Set(try rows.map { try $0.decode("event", as: EventID.self) })
     }
 
-    static func bury(_ envelope: Envelope, error: String, _ tx: borrowing Transaction) {
-        let payload = envelope.payload.map { String(decoding: $0, as: UTF8.self) }
+    /// Puts an event aside: out of the way of those behind it, kept here and on the topic's dead letters.
+    static func bury(
+        _ envelope: Envelope, consumer: String, error: String, attempts: Int, _ tx: borrowing Transaction
+    ) {
         tx.enqueue(
             """
-            INSERT INTO dead_letters (id, topic, partition, record_offset, key, type, payload, trace, error)
-            VALUES (\(envelope.id), \(envelope.topic), \(envelope.partition), \(envelope.offset), \(envelope.key),
-                \(envelope.type), \(payload), \(envelope.trace?.traceparent), \(error))
-            ON CONFLICT (id) DO UPDATE SET error = excluded.error, at = now()
+            INSERT INTO dead_letters
+                (event, consumer, topic, partition, record_offset, key, type, source, time, payload, trace, error, attempts)
+            VALUES (\(envelope.id), \(consumer), \(envelope.topic), \(envelope.partition), \(envelope.offset),
+                \(envelope.key), \(envelope.type), \(envelope.source), \(envelope.time), \(envelope.payload),
+                \(envelope.trace?.traceparent), \(error), \(attempts)::int)
+            ON CONFLICT (event, consumer) DO UPDATE
+                SET error = excluded.error, attempts = dead_letters.attempts + excluded.attempts, at = now()
             """)
+        // Bytes that are no text stay in the table alone: a row of the outbox is text.
+        let text = envelope.payload.flatMap { $0.contains(0) ? nil : String(validating: $0, as: UTF8.self) }
         tx.enqueue(
-            """
-            INSERT INTO outbox (id, topic, key, type, payload, trace)
-            VALUES (\(envelope.id), \(envelope.topic + ".dead"), \(envelope.key), \(envelope.type), \(payload),
-                \(envelope.trace?.traceparent))
-            """)
+            Outbox.insert(
+                EventID(), topic: envelope.topic + ".dead", key: envelope.key, type: envelope.type, payload: text))
     }
 
-    public struct Dead: Sendable {
-        public var id: EventID
-        public var topic: String
-        public var key: String
-        public var type: String
-        public var error: String
-        public var at: Instant
-    }
-
-    static func dead(limit: Int, _ database: Database) async throws -> [Dead] {
-        try await database.query("SELECT id, topic, key, type, error, at FROM dead_letters ORDER BY at LIMIT \(limit)").map {
-            Dead(
-                id: try $0["id"], topic: try $0["topic"], key: try $0["key"], type: try $0["type"],
-                error: try $0["error"], at: try $0["at"])
-        }
-    }
-
-    /// The letters as records again, for handlers that have been mended meanwhile.
-    static func letters(_ id: EventID?, _ database: Database) async throws -> [Record] {
+    /// Dead letters, oldest first.
+    /// - Parameter id: nil for all.
+    static func letters(_ id: EventID?, consumer: String?, limit: Int, _ database: Database) async throws -> [DeadLetters.Letter] {
         try await database.query(
             """
-            SELECT id, topic, partition, record_offset, key, type, payload, trace FROM dead_letters
-            WHERE \(id)::uuid IS NULL OR id = \(id)::uuid ORDER BY at
+            SELECT event, consumer, topic, partition, record_offset, key, type, source, time, payload, trace, error,
+                attempts, at
+            FROM dead_letters
+            WHERE (\(id)::uuid IS NULL OR event = \(id)::uuid) AND (\(consumer)::text IS NULL OR consumer = \(consumer)::text)
+            ORDER BY at, event LIMIT \(limit)
             """
         ).map { row in
-            let id: EventID = try row["id"]
-            let type: String = try row["type"]
-            let payload: String? = try row["payload"]
-            let key: String = try row["key"]
-            return Record(
-                topic: try row["topic"], key: Array(key.utf8), value: payload.map { Array($0.utf8) },
-                headers: [("ce_id", Array(id.text.utf8)), ("ce_type", Array(type.utf8))],
+            DeadLetters.Letter(
+                id: try row["event"], consumer: try row["consumer"], topic: try row["topic"], key: try row["key"],
+                type: try row["type"], error: try row["error"], attempts: try row["attempts"], at: try row["at"],
+                source: try row["source"], time: try row["time"], payload: try row["payload"], trace: try row["trace"],
                 partition: try row["partition"], offset: try row["record_offset"])
         }
     }
 
-    static func forget(_ id: EventID, _ tx: borrowing Transaction) {
-        tx.enqueue("DELETE FROM dead_letters WHERE id = \(id)")
+    static func forget(_ letter: DeadLetters.Letter, _ tx: borrowing Transaction) {
+        tx.enqueue("DELETE FROM dead_letters WHERE event = \(letter.id) AND consumer = \(letter.consumer)")
     }
 
-    /// Takes back the claim of a buried event, so that it may have its effect after all.
-    static func release(_ ids: [EventID], _ database: Database) async throws {
-        _ = try await database.pipeline([
-            "DELETE FROM inbox WHERE id = ANY (\(ids)::uuid[])", "DELETE FROM dead_letters WHERE id = ANY (\(ids)::uuid[])",
-        ])
+    static func failedAgain(_ letter: DeadLetters.Letter, error: String, _ database: Database) async throws {
+        _ = try await database.execute(
+            """
+            UPDATE dead_letters SET error = \(error), attempts = attempts + 1
+            WHERE event = \(letter.id) AND consumer = \(letter.consumer)
+            """)
     }
 }

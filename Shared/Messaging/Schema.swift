@@ -3,75 +3,76 @@ import Postgres
 /// The tables every database with events has, applied before a program's own migrations.
 public enum MessagingSchema {
     public static let migrations: [Migration] = [
-        Migration("messaging/0001-messaging.sql", sql: first)
+        Migration("messaging/0001-messaging.sql", sql: tables + partitions)
     ].compactMap { $0 }
 
-    private static let first = """
-        -- What has been published, in the order of the transactions that published it. Append only: the relay moves a
-        -- cursor, and whole days are dropped, so there are no dead rows to wade through.
+    private static let tables = """
+        -- What transactions published. Append only: the relay moves a cursor, and whole days are dropped, so there are no
+        -- dead rows to wade through.
         CREATE TABLE outbox (
+            -- First, and never left out: the transaction must have its number before it takes a place in the order.
+            -- Relay relies on that to know when a hole in the order will stay one.
             xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
             seq bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
             id uuid NOT NULL,
             topic text NOT NULL,
             key text NOT NULL,
             type text NOT NULL,
-            -- null: a tombstone for the key
-            payload text,
+            -- null: a tombstone for the key. The broker takes a megabyte; what is larger must fail here, where somebody
+            -- is told, and not in the relay, where it would stop everyone.
+            payload text CHECK (octet_length(payload) <= 900000),
             trace text,
             created_at timestamptz NOT NULL DEFAULT clock_timestamp()
         ) PARTITION BY RANGE (created_at);
-        CREATE INDEX outbox_in_order ON outbox (xid, seq);
+        CREATE INDEX outbox_in_order ON outbox (seq);
         CREATE INDEX outbox_by_age ON outbox (created_at);
+        -- For rows of a day whose partition is missing: publishing never fails for want of one.
         CREATE TABLE outbox_rest PARTITION OF outbox DEFAULT;
 
-        -- Up to where the relay has published.
-        CREATE TABLE relay (
+        -- How far the relay is. One row, one small update per batch.
+        CREATE TABLE outbox_relay (
             only boolean PRIMARY KEY DEFAULT true CHECK (only),
-            xid xid8 NOT NULL,
-            seq bigint NOT NULL
-        );
-        INSERT INTO relay (xid, seq) VALUES ('0', 0);
-
-        -- The epoch of each topic's log, and how far a resending has come: nulls when none is under way.
-        CREATE TABLE relay_topics (
-            topic text PRIMARY KEY,
-            epoch bigint NOT NULL DEFAULT 1,
-            resend_xid xid8,
-            resend_seq bigint,
-            restate boolean NOT NULL DEFAULT false
-        );
-        CREATE INDEX relay_topics_resending ON relay_topics (topic) WHERE resend_xid IS NOT NULL;
-        -- The last offset published per partition: a log that ends before it is another log.
-        CREATE TABLE relay_offsets (
-            topic text NOT NULL,
-            partition integer NOT NULL,
-            last bigint NOT NULL,
-            PRIMARY KEY (topic, partition)
-        );
+            -- Every row up to here is on the broker, or never came to be.
+            published bigint NOT NULL,
+            -- Rows up to here were on a broker once; sent again, they are marked so.
+            highest bigint NOT NULL,
+            -- The last offset of each "topic/partition": a log that ends before it is another log.
+            offsets jsonb NOT NULL,
+            -- Owners of compacted topics have to publish their present state.
+            restate boolean NOT NULL
+        ) WITH (fillfactor = 50);
+        INSERT INTO outbox_relay (published, highest, offsets, restate) VALUES (0, 0, '{}', false);
 
         -- Which events have had their effect.
         CREATE TABLE inbox (
-            id uuid PRIMARY KEY,
-            at timestamptz NOT NULL DEFAULT now()
+            event uuid NOT NULL,
+            consumer text NOT NULL,
+            at timestamptz NOT NULL DEFAULT now(),
+            PRIMARY KEY (event, consumer)
         );
         CREATE INDEX inbox_by_age ON inbox (at);
 
         -- Events whose handler failed on their content.
         CREATE TABLE dead_letters (
-            id uuid PRIMARY KEY,
+            event uuid NOT NULL,
+            consumer text NOT NULL,
             topic text NOT NULL,
             partition integer NOT NULL,
             record_offset bigint NOT NULL,
             key text NOT NULL,
             type text NOT NULL,
-            payload text,
+            source text NOT NULL,
+            time timestamptz NOT NULL,
+            payload bytea,
             trace text,
             error text NOT NULL,
-            at timestamptz NOT NULL DEFAULT now()
+            attempts integer NOT NULL,
+            at timestamptz NOT NULL DEFAULT now(),
+            PRIMARY KEY (event, consumer)
         );
         CREATE INDEX dead_letters_by_age ON dead_letters (at);
 
+        -- First answers to requests with an Idempotency-Key.
         CREATE TABLE idempotency_keys (
             scope text NOT NULL,
             key text NOT NULL,
@@ -84,23 +85,33 @@ public enum MessagingSchema {
         );
         CREATE INDEX idempotency_keys_by_age ON idempotency_keys (at);
 
-        -- Makes the partitions of today and the next two days; harmless to repeat and on several replicas at once.
-        CREATE FUNCTION outbox_ahead() RETURNS void LANGUAGE plpgsql AS $$
+        """
+
+    private static let partitions = """
+        -- Makes the partitions of today and the next days; harmless to repeat, and on several replicas at once.
+        CREATE FUNCTION outbox_ahead(days integer) RETURNS void LANGUAGE plpgsql AS $$
         DECLARE
             day date;
+            name text;
         BEGIN
             PERFORM pg_advisory_xact_lock(hashtextextended('outbox partitions', 0));
-            FOR day IN SELECT (now() AT TIME ZONE 'UTC')::date + n FROM generate_series(0, 2) AS n LOOP
-                IF to_regclass(format('outbox_%s', to_char(day, 'YYYYMMDD'))) IS NULL THEN
+            FOR day IN SELECT (now() AT TIME ZONE 'UTC')::date + n FROM generate_series(0, days) AS n LOOP
+                name := 'outbox_' || to_char(day, 'YYYYMMDD');
+                CONTINUE WHEN to_regclass(name) IS NOT NULL;
+                BEGIN
+                    -- Attaching locks the table less than creating a partition does.
+                    EXECUTE format('CREATE TABLE %I (LIKE outbox INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', name);
                     EXECUTE format(
-                        'CREATE TABLE outbox_%s PARTITION OF outbox FOR VALUES FROM (%L) TO (%L)',
-                        to_char(day, 'YYYYMMDD'), day::timestamp AT TIME ZONE 'UTC',
-                        (day + 1)::timestamp AT TIME ZONE 'UTC');
-                END IF;
+                        'ALTER TABLE outbox ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', name,
+                        day::timestamp AT TIME ZONE 'UTC', (day + 1)::timestamp AT TIME ZONE 'UTC');
+                EXCEPTION WHEN check_violation OR lock_not_available THEN
+                    -- Rows of that day are in the default partition already, or somebody is in the way: next time.
+                    NULL;
+                END;
             END LOOP;
         END
         $$;
-        SELECT outbox_ahead();
+        SELECT outbox_ahead(6);
 
         -- Drops the days that ended more than `kept` ago and hold nothing the relay has still to publish.
         CREATE FUNCTION outbox_drop(kept interval) RETURNS integer LANGUAGE plpgsql AS $$
@@ -110,19 +121,27 @@ public enum MessagingSchema {
             dropped integer := 0;
         BEGIN
             PERFORM pg_advisory_xact_lock(hashtextextended('outbox partitions', 0));
+            -- Publishing waits behind a lock that waits: not for long.
+            PERFORM set_config('lock_timeout', '500ms', true);
             FOR part IN
                 SELECT c.relname AS name, to_date(right(c.relname, 8), 'YYYYMMDD') AS day
                 FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
                 WHERE i.inhparent = 'outbox'::regclass AND c.relname ~ '^outbox_[0-9]{8}$'
             LOOP
-                IF (part.day + 1)::timestamp AT TIME ZONE 'UTC' >= now() - kept THEN CONTINUE; END IF;
-                EXECUTE format(
-                    'SELECT EXISTS (SELECT FROM %I o, relay r WHERE (o.xid, o.seq) > (r.xid, r.seq))', part.name)
-                    INTO pending;
-                IF NOT pending THEN
-                    EXECUTE format('DROP TABLE %I', part.name);
-                    dropped := dropped + 1;
-                END IF;
+                CONTINUE WHEN (part.day + 1)::timestamp AT TIME ZONE 'UTC' >= now() - kept;
+                BEGIN
+                    -- With the lock nobody has an uncommitted row in it: what the next statement does not see is not there.
+                    EXECUTE format('LOCK TABLE %I IN ACCESS EXCLUSIVE MODE', part.name);
+                    EXECUTE format(
+                        'SELECT EXISTS (SELECT FROM %I WHERE seq > (SELECT published FROM outbox_relay))', part.name)
+                        INTO pending;
+                    IF NOT pending THEN
+                        EXECUTE format('DROP TABLE %I', part.name);
+                        dropped := dropped + 1;
+                    END IF;
+                EXCEPTION WHEN lock_not_available THEN
+                    NULL;
+                END;
             END LOOP;
             RETURN dropped;
         END

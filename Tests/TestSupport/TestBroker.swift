@@ -1,0 +1,101 @@
+import Glibc
+import Kafka
+import Runtime
+import Shared
+
+/// The broker of `TEST_KAFKA_BROKERS`, in a corner of its own: every call has other topic and group names.
+public enum TestBroker {
+    public struct NotConfigured: Error, CustomStringConvertible {
+        let name: String
+        public var description: String { "\(name) is not set: run the tests with `make test`, which starts a broker" }
+    }
+
+    /// Settings whose topics nobody else sees.
+    public static func settings(_ program: String = "tests") throws -> KafkaSettings {
+        try settings(brokers: variable("TEST_KAFKA_BROKERS"), program)
+    }
+
+    public static func settings(brokers: String, _ program: String = "tests") -> KafkaSettings {
+        KafkaSettings(
+            brokers: brokers, profile: .local, clientID: program, topicPrefix: "\(word()).",
+            log: Log(program: program, least: .error))
+    }
+
+    /// A group nobody else is in.
+    public static func group() -> String { "group-\(word())" }
+
+    static func variable(_ name: String) throws -> String {
+        guard let text = getenv(name) else { throw NotConfigured(name: name) }
+        return String(cString: text)
+    }
+
+    private static func word() -> String { "t" + ID<Kind.Job>().text.suffix(12) + String(Int.random(in: 100...999)) }
+}
+
+/// A broker process of the test's own (`TEST_BROKER_BINARY`), for faults: it keeps its log in memory, so killing and
+/// starting it again is a broker that comes back empty.
+///
+/// Sendable because the test's loop alone uses it.
+public final class PrivateBroker: @unchecked Sendable {
+    public let port: Int
+    private let binary: String
+    private var process: pid_t?
+
+    public var brokers: String { "127.0.0.1:\(port)" }
+
+    public init() throws {
+        binary = try TestBroker.variable("TEST_BROKER_BINARY")
+        // A port that was free a moment ago.
+        let listener = try Socket.listen(host: "127.0.0.1", port: 0)
+        port = listener.localPort
+        listener.close()
+    }
+
+    deinit {
+        if let process { Glibc.kill(process, SIGKILL) }
+    }
+
+    /// Starts the broker and waits until it takes connections.
+    public func start() async throws {
+        let url = "tcp://127.0.0.1:\(port)"
+        process = try spawn([
+            binary, "broker", "--cluster-id", "test", "--listener-url", url, "--advertised-listener-url", url,
+            "--storage-engine", "memory://tansu/",
+        ])
+        try await eventually("the broker listens") {
+            guard let socket = try? await Socket.connect(host: "127.0.0.1", port: self.port) else { return false }
+            socket.close()
+            return true
+        }
+    }
+
+    /// Ends it without a word, and everything it held with it.
+    public func kill() async throws {
+        guard let process else { return }
+        self.process = nil
+        Glibc.kill(process, SIGKILL)
+        try await Blocking.shared.run {
+            var status: Int32 = 0
+            waitpid(process, &status, 0)
+        }
+    }
+
+    /// Leaves every connection open and answers nothing.
+    public func pause() { if let process { Glibc.kill(process, SIGSTOP) } }
+    public func resume() { if let process { Glibc.kill(process, SIGCONT) } }
+
+    private func spawn(_ arguments: [String]) throws -> pid_t {
+        var process = pid_t()
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
+        posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
+        var words = arguments.map { strdup($0) }
+        words.append(nil)
+        defer { for word in words { free(word) } }
+        let code = posix_spawn(&process, binary, &actions, nil, &words, environ)
+        guard code == 0 else { throw NeverHappened(description: "\(binary) cannot be started: \(code)") }
+        return process
+    }
+}
