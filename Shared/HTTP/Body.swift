@@ -90,13 +90,17 @@ extension Body: AsyncSequence {
 ///
 /// `@unchecked Sendable`: confined to the loop and task of its connection, like ``Body``.
 public final class BodyWriter: @unchecked Sendable {
-    private let sink: ([UInt8]) async throws -> Void
+    private var sink: (([UInt8]) async throws -> Void)?
 
     public init(_ sink: @escaping ([UInt8]) async throws -> Void) { self.sink = sink }
 
     public func write(_ bytes: [UInt8]) async throws {
+        guard let sink else { throw Body.Abort(500, "The answer is over.") }
         if !bytes.isEmpty { try await sink(bytes) }
     }
+
+    /// Lets go of the connection; later writes throw.
+    func end() { sink = nil }
 
     public func write(_ text: String) async throws { try await write(Array(text.utf8)) }
 }

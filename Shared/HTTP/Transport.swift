@@ -11,6 +11,8 @@ public final class Transport: @unchecked Sendable {
     /// The address at the other end, without the port.
     public let peer: String
     private(set) var isClosed = false
+    /// Reads since the last wait.
+    private var eager = 0
 
     init(_ socket: Socket, tls: TLSSession? = nil) {
         self.socket = socket
@@ -57,7 +59,22 @@ public final class Transport: @unchecked Sendable {
         return count == 0 ? .end : .bytes(count)
     }
 
-    func waitReadable() async throws { try await socket.waitReadable() }
+    func waitReadable() async throws {
+        eager = 0
+        try await socket.waitReadable()
+    }
+
+    /// Lets the loop's others have a turn when this stream has had something to read so often in a row that its task
+    /// never waited: a peer that sends without pause must not keep the loop to itself.
+    func breathe() async {
+        eager += 1
+        guard eager >= Self.eagerMax else { return }
+        eager = 0
+        await Task.yield()
+    }
+
+    /// Some microseconds' worth of small requests, or 1 MiB of a large body.
+    private static let eagerMax = 16
 
     /// The next bytes, at most `max`; nil when the peer has closed its side.
     public func read(max: Int = 16 * 1024) async throws -> [UInt8]? {
@@ -68,7 +85,9 @@ public final class Transport: @unchecked Sendable {
                 if case .bytes(let read) = outcome { count = read }
             }
             switch outcome {
-            case .bytes: return bytes
+            case .bytes:
+                await breathe()
+                return bytes
             case .end: return nil
             case .again: try await waitReadable()
             }

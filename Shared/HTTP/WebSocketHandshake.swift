@@ -34,7 +34,8 @@ enum WebSocketHandshake {
         response.headers.set("Upgrade", "websocket")
         response.headers.set("Connection", "Upgrade")
         response.headers.set("Sec-WebSocket-Accept", accept(key))
-        if let name = wish.subprotocol { response.headers.set("Sec-WebSocket-Protocol", name) }
+        // A sub-protocol that the client did not offer would make it hang up.
+        if let name = wish.subprotocol, headers.list("Sec-WebSocket-Protocol", contains: name) { response.headers.set("Sec-WebSocket-Protocol", name) }
         return .accepted(response)
     }
 

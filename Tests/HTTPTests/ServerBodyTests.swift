@@ -192,3 +192,76 @@ private let chunkedHead = "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chu
         }
     }
 }
+
+@Suite(.serialized) struct ServerFairnessTests {
+    @Test func `a peer that sends without pause does not keep the loop to itself`() async throws {
+        try await withServer { request in .text(200, request.target) } _: { server in
+            let port = server.boundPort
+            let firehose = try RawClient(port)
+            // More than fits into any buffer, so that its requests always wait in the socket.
+            let requests = Array(String(repeating: "GET /flood HTTP/1.1\r\nHost: h\r\n\r\n", count: 20_000).utf8)
+            async let flood: Int = Task.detached {
+                var total = 0
+                for _ in 0..<10 {
+                    firehose.send(requests)
+                    total += try firehose.readResponses(20_000)
+                }
+                return total
+            }.value
+            let clock = ContinuousClock()
+            for _ in 0..<20 {
+                let other = try RawClient(port)
+                let took = try clock.measure {
+                    other.send("GET /other HTTP/1.1\r\nHost: h\r\n\r\n")
+                    _ = try other.readResponse()
+                }
+                #expect(took < .seconds(1))
+            }
+            #expect(try await flood == 200_000)
+        }
+    }
+
+    @Test func `giving others a turn does not leave the loop`() async throws {
+        let strays = try await onLoop {
+            let loop = EventLoop.required()
+            var strays = 0
+            for _ in 0..<100 {
+                await Task.yield()
+                if EventLoop.current !== loop { strays += 1 }
+            }
+            return strays
+        }
+        #expect(strays == 0)
+    }
+
+    @Test func `a body or a writer kept beyond its connection is an error and no crash`() async throws {
+        let kept = AsyncStream.makeStream(of: String.self)
+        try await withServer { request in
+            let body = request.body
+            if request.target == "/writer" {
+                return .stream(type: "text/plain") { writer in
+                    try await writer.write("x")
+                    EventLoop.required().spawn {
+                        try? await EventLoop.sleep(for: .milliseconds(50))
+                        do { try await writer.write("late") } catch { kept.continuation.yield("refused") }
+                    }
+                }
+            }
+            EventLoop.required().spawn {
+                try? await EventLoop.sleep(for: .milliseconds(50))
+                do { _ = try await body.next() } catch { kept.continuation.yield("refused") }
+            }
+            return .text(200, "")
+        } _: { server in
+            var outcomes = kept.stream.makeAsyncIterator()
+            let client = try RawClient(server.boundPort)
+            client.send("POST /body HTTP/1.1\r\nHost: h\r\nContent-Length: 100000000\r\n\r\nx")
+            _ = try client.readHead()
+            client.endSending()
+            #expect(await outcomes.next() == "refused")
+            let other = try RawClient(server.boundPort)
+            other.send("GET /writer HTTP/1.1\r\nHost: h\r\n\r\n")
+            #expect(await outcomes.next() == "refused")
+        }
+    }
+}

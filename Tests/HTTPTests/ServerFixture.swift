@@ -43,7 +43,9 @@ private final class Box<T: Sendable>: @unchecked Sendable {
 }
 
 /// A blocking socket that knows nothing of HTTP: what a hostile or broken client sends, byte by byte.
-final class RawClient {
+///
+/// `@unchecked Sendable`: one task at a time uses it.
+final class RawClient: @unchecked Sendable {
     let descriptor: Int32
     private var received: [UInt8] = []
     private(set) var isEnded = false
@@ -150,6 +152,24 @@ final class RawClient {
             }
             guard try more() else { throw Failure("closed before the end of a head: \(text)") }
         }
+    }
+
+    /// Counts heads until there are as many; for answers whose content does not matter.
+    func readResponses(_ wanted: Int) throws -> Int {
+        var found = 0
+        var tail: [UInt8] = []
+        while found < wanted {
+            guard try more() else { return found }
+            tail += received
+            received = []
+            var start = 0
+            for index in tail.indices.dropLast(8) where tail[index] == 72 && Array(tail[index..<index + 9]) == Array("HTTP/1.1 ".utf8) {
+                found += 1
+                start = index + 1
+            }
+            tail.removeFirst(max(start, tail.count - 8))
+        }
+        return found
     }
 
     /// One response with a Content-Length.
