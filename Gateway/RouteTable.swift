@@ -2,7 +2,7 @@ import Shared
 
 /// Who answers what: the programs behind the gateway and the paths they own. The routes themselves, with their
 /// parameters and permissions, are in each program's own table; here is only where a path goes.
-enum Upstream: String, CaseIterable, Sendable {
+enum Owner: String, CaseIterable, Sendable {
     case auth, billing, telephony
     case qaAnalytics = "qa-analytics"
     case knowledge, realtime
@@ -27,13 +27,13 @@ enum LimitClass: Sendable { case standard, analytics, uncounted }
 struct RouteTable: Sendable {
     struct Entry: Sendable {
         let prefix: [String]
-        let owner: Upstream
+        let owner: Owner
         let limit: LimitClass
     }
 
     private let entries: [Entry]
 
-    init(_ rows: [(path: String, owner: Upstream, limit: LimitClass)] = RouteTable.rows) {
+    init(_ rows: [(path: String, owner: Owner, limit: LimitClass)] = RouteTable.rows) {
         entries = rows.map { row in
             Entry(
                 prefix: row.path.split(separator: "/").map(String.init), owner: row.owner, limit: row.limit)
@@ -52,7 +52,7 @@ struct RouteTable: Sendable {
     }
 
     /// Every prefix, for the test that holds this table against the programs' own.
-    static let rows: [(path: String, owner: Upstream, limit: LimitClass)] = [
+    static let rows: [(path: String, owner: Owner, limit: LimitClass)] = [
         ("/.well-known/jwks.json", .auth, .uncounted),
         ("/api/auth", .auth, .standard),
         ("/api/users", .auth, .standard),

@@ -1,0 +1,98 @@
+import HTTP
+import Runtime
+import Shared
+
+/// Sends a request on to the program that owns its path and streams the answer back.
+struct Forward: Sendable {
+    let upstreams: Upstreams
+
+    /// Until the answer begins: longer than any route's own deadline, so that the route's word is the one heard.
+    private static let answerMax: Duration = .seconds(35)
+    /// Requests of one caller tried on another replica, at most.
+    private static let triesMax = 3
+
+    /// Fields a stranger must not say: they are ours.
+    private static let ours = ["X-User-", "X-Workspace-", "X-Forwarded-", "X-Deadline-", "Forwarded"]
+
+    /// - Throws: 502 when nobody could be reached or the answer was broken, 504 when it took too long.
+    func callAsFunction(_ request: Request, to owner: Owner, from address: String) async throws -> Response {
+        let pool = upstreams.pool(owner)
+        let headers = Self.headers(request, from: address)
+        var tried: Set<Int> = []
+        var tries = 0
+        while true {
+            tries += 1
+            // After a failure on a kept connection only a fresh one tells a closed connection from a dead replica.
+            let lease = try await pool.lease(fresh: tries > 1, tried: &tried)
+            do {
+                return try await exchange(request, headers, lease, pool)
+            } catch is CancellationError {
+                pool.abandoned(lease)
+                throw CancellationError()
+            } catch let error as DeadlineExceeded {
+                pool.abandoned(lease)
+                throw Problem(.deadlineExceeded, "No answer was ready in time; try again.", cause: error)
+            } catch {
+                // What was never answered may be sent again if doing it twice is doing it once, or if the server had
+                // closed an idle connection before it saw anything of a body we still hold.
+                let isRepeatable = request.method.isIdempotent && request.body.isEmpty
+                if lease.connection.hasServed { pool.abandoned(lease) } else { pool.broken(lease) }
+                if !lease.connection.hasServed { tried.insert(lease.replica) }
+                guard isRepeatable, tries < Self.triesMax, !(error is Problem) else {
+                    throw Problem(
+                        .upstreamUnavailable, "The part of the system that answers this broke off; try again shortly.",
+                        cause: error)
+                }
+            }
+        }
+    }
+
+    private func exchange(
+        _ request: Request, _ headers: Headers, _ lease: UpstreamPool.Lease, _ pool: UpstreamPool
+    ) async throws -> Response {
+        let answer = try await withDeadline(Self.answerMax) {
+            try await lease.connection.exchange(request.method, request.target, headers: headers, body: request.body)
+        }
+        var response = Response(status: answer.head.status, headers: answer.head.headers.endToEnd)
+        response.headers.remove("Date")
+        if answer.body.isEmpty || request.method == .head {
+            pool.done(lease)
+            response.body = .empty
+            return response
+        }
+        // A small answer that is all there needs no stream: one write instead of several.
+        if let length = answer.body.length, length <= Self.wholeMax {
+            let bytes = try await withDeadline(Self.answerMax) { try await answer.body.bytes(max: Self.wholeMax) }
+            pool.done(lease)
+            response.body = .bytes(bytes)
+            return response
+        }
+        response.body = .stream(length: answer.body.length) { writer in
+            do {
+                while let chunk = try await answer.body.next() { try await writer.write(chunk) }
+                pool.done(lease)
+            } catch {
+                pool.abandoned(lease)
+                throw error
+            }
+        }
+        return response
+    }
+
+    private static let wholeMax = 64 * 1024
+
+    /// The caller's end-to-end fields without those that are ours to say, and ours.
+    static func headers(_ request: Request, from address: String) -> Headers {
+        var headers = Headers()
+        for (name, value) in request.headers.endToEnd {
+            let isOurs = ours.contains { name.utf8.count >= $0.utf8.count && name.lowercased().hasPrefix($0.lowercased()) }
+            if !isOurs { headers.add(name, value) }
+        }
+        headers.set("X-Forwarded-For", address)
+        headers.set("X-Forwarded-Proto", request.isSecure ? "https" : "http")
+        headers.set("X-Forwarded-Host", request.headers["Host"] ?? "")
+        headers.set("X-Request-Id", request.id)
+        if let trace = request.trace { headers.set("traceparent", trace.traceparent) }
+        return headers
+    }
+}

@@ -1,0 +1,89 @@
+import Access
+import HTTP
+import Kafka
+import Messaging
+import Runtime
+import Shared
+
+/// The one door: routes `/api/*` to the programs, ends the browsers' sockets, describes the whole.
+@main
+enum GatewayService {
+    static func main() {
+        Service.main("gateway") { settings in
+            let log = Log(program: "gateway", least: settings.choice("LOG_LEVEL", default: Log.Level.info))
+            let host = settings.string("HOST", default: "0.0.0.0")
+            let port = settings.int("PORT", default: 8000, in: 0...65_535)
+            let internalPort = settings.int("INTERNAL_PORT", default: 8100, in: 0...65_535)
+            let publicURL = settings.url("PUBLIC_URL", default: "http://localhost:8000")
+            let kafka = KafkaSettings(
+                brokers: settings.string("KAFKA_BROKERS"),
+                profile: settings.choice("KAFKA_PROFILE", default: KafkaSettings.Profile.server), clientID: "gateway",
+                topicPrefix: settings.string("KAFKA_TOPIC_PREFIX", default: ""))
+            let upstreams = upstreams(settings)
+            let tokens = TokenVerifier(
+                .init(
+                    keySetURLs: upstreams.urls(.auth), issuer: settings.string("JWT_ISSUER", default: publicURL),
+                    audience: "switchboard"), kafka: kafka, log: log)
+            let limits = RateLimits(
+                .init(
+                    standard: settings.int("RATE_LIMIT_STANDARD_PER_MINUTE", default: 100),
+                    analytics: settings.int("RATE_LIMIT_ANALYTICS_PER_MINUTE", default: 20),
+                    anonymous: settings.int("RATE_LIMIT_ANONYMOUS_PER_MINUTE", default: 60),
+                    sockets: settings.int("RATE_LIMIT_SOCKETS_PER_USER", default: 10)))
+            let origins = settings.list("CORS_ALLOWED_ORIGINS", default: [])
+            let secret = settings.secret("SECRET_KEY", lengthMin: 32)
+            let assets = settings.string("DOCS_ASSETS", default: ".local/share/docs")
+            let proxies = TrustedProxies(addresses: Set(settings.list("TRUSTED_PROXIES", default: [])))
+            let tls = tls(settings)
+            try settings.check()
+
+            let client = Client()
+            let hub = Hub()
+            tokens.onRevocation { hub.end($0) }
+            let frames = FrameStream(hub: hub)
+            let sockets = Sockets(
+                tokens: tokens, hub: hub, limits: limits, tickets: Tickets(secret: secret),
+                backlog: .live(upstreams: upstreams, client: client),
+                origins: origins.isEmpty ? nil : origins + [publicURL])
+            let described = OwnDocument()
+            let documents = Documents(
+                upstreams: upstreams, client: client, own: { described.json },
+                assets: try? StaticFiles(directory: assets), publicURL: publicURL, log: log)
+            let routes = sockets.routes + documents.routes + [live]
+            let router = Router(
+                routes, program: "gateway", authenticate: { try await tokens.authenticate($0) }, log: log,
+                facesStrangers: true)
+            described.json = router.openAPI
+            let front = Front(
+                table: RouteTable(), own: router, tokens: tokens, limits: limits, forward: Forward(upstreams: upstreams),
+                tunnel: Tunnel(upstreams: upstreams), origins: Origins(allowed: Set(origins)), proxies: proxies, log: log)
+            return [
+                hub,
+                tokens,
+                Broadcast(name: "frames", topics: [.realtimeFrames], from: .end, kafka: kafka, log: log) {
+                    try frames.take($0)
+                },
+                Server(port: internalPort, host: host, router: Router([], program: "gateway-internal", log: log), name: "internal"),
+                Server(port: port, host: host, tls: tls, log: log) { await front.respond(to: $0) },
+            ]
+        }
+    }
+
+    private static let live = Route.get(
+        "/live", "Calls as they happen, in a browser", tag: "documents", family: .plain, access: .everyone, limit: .none,
+        returns: .ok(.string), produces: "text/html") { _ in .html(200, Pages.live) }
+
+    private static func upstreams(_ settings: Settings) -> Upstreams {
+        var addresses: [Owner: [(host: String, port: Int)]] = [:]
+        for (place, owner) in Owner.allCases.enumerated() {
+            let urls = settings.urls(owner.setting, default: ["http://127.0.0.1:\(8101 + place)"])
+            addresses[owner] = urls.compactMap(Upstreams.address)
+        }
+        return Upstreams(addresses)
+    }
+
+    private static func tls(_ settings: Settings) -> TLS.Files? {
+        guard let certificate = settings.optional("TLS_CERTIFICATE") else { return nil }
+        return TLS.Files(certificate: certificate, key: settings.string("TLS_KEY"))
+    }
+}
