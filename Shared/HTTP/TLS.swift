@@ -27,7 +27,7 @@ public enum TLS {
             guard code != 0 else { return Failure(doing) }
             let text = withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { buffer in
                 ERR_error_string_n(code, buffer.baseAddress, buffer.count)
-                return String(cString: buffer.baseAddress!)
+                return buffer.baseAddress.map { String(cString: $0) } ?? ""
             }
             return Failure("\(doing): \(text)")
         }
