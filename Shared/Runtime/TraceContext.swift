@@ -1,4 +1,4 @@
-import Glibc
+import Synchronization
 
 /// W3C trace context: which request of which caller a piece of work belongs to.
 public struct TraceContext: Sendable, Hashable {
@@ -17,14 +17,12 @@ public struct TraceContext: Sendable, Hashable {
     @TaskLocal public static var current: TraceContext?
 
     public static func new() -> TraceContext {
-        TraceContext(
-            traceID: (.random(in: 1...UInt64.max), .random(in: 1...UInt64.max)), spanID: .random(in: 1...UInt64.max),
-            flags: 0)
+        TraceContext(traceID: (Spans.next(), Spans.next()), spanID: Spans.next(), flags: 0)
     }
 
     /// The same trace, a new span: what is sent on.
     public func child() -> TraceContext {
-        TraceContext(traceID: traceID, spanID: .random(in: 1...UInt64.max), flags: flags)
+        TraceContext(traceID: traceID, spanID: Spans.next(), flags: flags)
     }
 
     /// A `traceparent` field (W3C Trace Context §3.2); nil for anything malformed, which is then treated as absent.
@@ -39,8 +37,23 @@ public struct TraceContext: Sendable, Hashable {
         self.init(traceID: (high, low), spanID: span, flags: UInt8(truncatingIfNeeded: flags))
     }
 
-    public var traceparent: String { "00-\(traceIDText)-\(Self.text(spanID, 16))-\(Self.text(UInt64(flags), 2))" }
-    public var traceIDText: String { Self.text(traceID.high, 16) + Self.text(traceID.low, 16) }
+    public var traceparent: String {
+        String(unsafeUninitializedCapacity: 55) { out in
+            out.initialize(repeating: UInt8(ascii: "-"))
+            Self.write(0, 2, to: out, at: 0)
+            writeID(to: out, at: 3)
+            Self.write(spanID, 16, to: out, at: 36)
+            Self.write(UInt64(flags), 2, to: out, at: 53)
+            return 55
+        }
+    }
+
+    public var traceIDText: String {
+        String(unsafeUninitializedCapacity: 32) { out in
+            writeID(to: out, at: 0)
+            return 32
+        }
+    }
 
     /// Lower-case digits only, as the standard wants.
     private static func hex(_ digits: ArraySlice<UInt8>) -> UInt64? {
@@ -55,9 +68,18 @@ public struct TraceContext: Sendable, Hashable {
         return value
     }
 
-    private static func text(_ value: UInt64, _ width: Int) -> String {
-        let digits = String(value, radix: 16)
-        return String(repeating: "0", count: max(0, width - digits.count)) + digits
+    private func writeID(to out: UnsafeMutableBufferPointer<UInt8>, at place: Int) {
+        Self.write(traceID.high, 16, to: out, at: place)
+        Self.write(traceID.low, 16, to: out, at: place + 16)
+    }
+
+    private static func write(_ value: UInt64, _ width: Int, to out: UnsafeMutableBufferPointer<UInt8>, at place: Int) {
+        var rest = value
+        for index in stride(from: place + width - 1, through: place, by: -1) {
+            let nibble = UInt8(truncatingIfNeeded: rest & 15)
+            out[index] = nibble < 10 ? 0x30 + nibble : 0x57 + nibble
+            rest >>= 4
+        }
     }
 
     public static func == (a: TraceContext, b: TraceContext) -> Bool {
@@ -68,5 +90,19 @@ public struct TraceContext: Sendable, Hashable {
         hasher.combine(traceID.high)
         hasher.combine(traceID.low)
         hasher.combine(spanID)
+    }
+}
+
+/// Numbers for traces: unique, never zero, and no system call each. They identify, they protect nothing.
+private enum Spans {
+    /// SplitMix64 (Steele, Lea and Flood 2014) over a counter that starts anywhere.
+    private static let state = Atomic<UInt64>(.random(in: 1...UInt64.max))
+
+    static func next() -> UInt64 {
+        var mixed = state.wrappingAdd(0x9E37_79B9_7F4A_7C15, ordering: .relaxed).newValue
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        mixed ^= mixed >> 31
+        return mixed == 0 ? 1 : mixed
     }
 }

@@ -112,7 +112,8 @@ import Testing
             .post, "/api/up/", headers: ["Content-Type": "multipart/form-data; boundary=xyz"], body: body)
         #expect(try sent.json() == ["title", "Grüße", "avatar", "empty"])
         let torn = await client.send(
-            .post, "/api/up/", headers: ["Content-Type": "multipart/form-data; boundary=\"xyz\""], body: body.dropLast(30))
+            .post, "/api/up/", headers: ["Content-Type": "multipart/form-data; boundary=\"xyz\""],
+            body: body.dropLast(30))
         #expect(torn.status == 400)
         let large = await client.send(
             .post, "/api/up/", headers: ["Content-Type": "multipart/form-data; boundary=xyz"],

@@ -3,7 +3,8 @@ import Shared
 import Testing
 
 @Suite struct OpenAPITests {
-    static let note = Schema.ref("Note", .object(.required("text", .string), .optional("author", .ref("Person", person))))
+    static let note = Schema.ref(
+        "Note", .object(.required("text", .string), .optional("author", .ref("Person", person))))
     static let person = Schema.object(
         .required("id", .uuid), .required("name", .string(max: 100)), .optional("manager", .ref("Person")),
         .required("role", .choice(Role.self)), .required("left_at", .nullable(.instant)))
@@ -18,11 +19,16 @@ import Testing
             limit: .analytics, body: note, returns: [201: note, 402: nil], idempotent: true
         ) { _ in .empty() },
         Route.delete("/api/notes/{id}/", "Delete a note", access: .staff) { _ in .empty() },
-        Route.put("/api/notes/{slug}/", "Replace", tag: "other", access: .member, path: [.path("slug", .string(max: 9))], consumes: .form) {
+        Route.put(
+            "/api/notes/{slug}/", "Replace", tag: "other", access: .member, path: [.path("slug", .string(max: 9))],
+            consumes: .form
+        ) {
             _ in .empty()
         },
         Route.post("/api/notes/upload/", "Upload", access: .everyone, consumes: .multipart) { _ in .empty() },
-        Route.get("/media/{file*}", "Files", access: .everyone, returns: [200: nil], produces: "image/png") { _ in .empty() },
+        Route.get("/media/{file*}", "Files", access: .everyone, returns: [200: nil], produces: "image/png") { _ in
+            .empty()
+        },
         Route.post("/hook", "Hook", access: .signed, consumes: .form, returns: .ok()) { _ in .empty() },
     ]
     let document = OpenAPI.document(routes, title: "Notes", program: "note-keeper")
@@ -103,7 +109,8 @@ import Testing
                 == ["$ref": "#/components/schemas/PeoplePerson"])
         #expect(merged["components"]?["schemas"]?["PeoplePerson"]?["properties"]?["other"] != nil)
         #expect(merged["components"]?["schemas"]?["Person"]?["properties"]?["other"] == nil)
-        #expect(merged["components"]?["schemas"]?["ManagerError"] == document["components"]?["schemas"]?["ManagerError"])
+        #expect(
+            merged["components"]?["schemas"]?["ManagerError"] == document["components"]?["schemas"]?["ManagerError"])
     }
 
     @Test func `merging a document with itself changes nothing`() throws {

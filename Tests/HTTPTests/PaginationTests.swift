@@ -20,7 +20,8 @@ import Testing
     @Test(arguments: [
         ("", 1, 50, 0), ("page=3", 3, 50, 100), ("limit=100&page=2", 2, 100, 100), ("limit=1", 1, 1, 0),
     ])
-    func `a manager page has its defaults and bounds`(_ query: String, _ number: Int, _ size: Int, _ offset: Int) throws {
+    func `a manager page has its defaults and bounds`(_ query: String, _ number: Int, _ size: Int, _ offset: Int) throws
+    {
         let page = try manager(query)
         #expect(page.number == number)
         #expect(page.size == size)
@@ -85,17 +86,22 @@ import Testing
         }
     }
 
-    @Test(arguments: [
-        ("/api/x/?page=2&page_size=10&status=a%20b", 35, "page_size=10&status=a%20b&page=3", "page_size=10&status=a%20b"),
-        ("/api/x/", 5, nil, nil), ("/api/x/?page_size=10", 11, "page_size=10&page=2", nil),
-        ("/api/x/?page=4&page_size=10", 35, nil, "page_size=10&page=3"),
-        ("/api/x/?page=9&page_size=10", 35, nil, "page_size=10&page=4"),
-    ] as [(String, Int, String?, String?)])
+    @Test(
+        arguments: [
+            (
+                "/api/x/?page=2&page_size=10&status=a%20b", 35, "page_size=10&status=a%20b&page=3",
+                "page_size=10&status=a%20b"
+            ),
+            ("/api/x/", 5, nil, nil), ("/api/x/?page_size=10", 11, "page_size=10&page=2", nil),
+            ("/api/x/?page=4&page_size=10", 35, nil, "page_size=10&page=3"),
+            ("/api/x/?page=9&page_size=10", 35, nil, "page_size=10&page=4"),
+        ] as [(String, Int, String?, String?)])
     func `the classic envelope links its neighbours`(
         _ target: String, _ count: Int, _ next: String?, _ previous: String?
     ) throws {
         let request = Request(
-            .get, target, headers: ["Host": "inside", "X-Forwarded-Host": "calls.example", "X-Forwarded-Proto": "https"])
+            .get, target,
+            headers: ["Host": "inside", "X-Forwarded-Host": "calls.example", "X-Forwarded-Proto": "https"])
         var form = request.queryForm
         let page = Page(classic: &form)
         let response = page.classic(request, count: count) { $0.value("item") }

@@ -108,7 +108,9 @@ private final class Memory: Sendable {
         async let first = client.post("/api/v1/things", json: [:], headers: ["Idempotency-Key": "k"])
         try await onLoop {
             let end = ContinuousClock.now + .seconds(5)
-            while gate.withLock({ $0 == nil }), ContinuousClock.now < end { try await EventLoop.sleep(for: .milliseconds(1)) }
+            while gate.withLock({ $0 == nil }), ContinuousClock.now < end {
+                try await EventLoop.sleep(for: .milliseconds(1))
+            }
         }
         let second = await client.post("/api/v1/things", json: [:], headers: ["Idempotency-Key": "k"])
         #expect(second.status == 409)

@@ -12,23 +12,25 @@ import Testing
         echo("/files/{path*}"), echo("/a/b/c"), echo("/a/{x}/d"),
     ]
 
-    @Test(arguments: [
-        ("/", "/", []), ("/api/v1/calls", "/api/v1/calls", []), ("/api/v1/calls/", "/api/v1/calls", []),
-        ("/api/v1/calls?page=2", "/api/v1/calls", []),
-        ("/api/v1/calls/7", "/api/v1/calls/{call_id}", ["call_id=7"]),
-        ("/api/v1/calls/7/", "/api/v1/calls/{call_id}", ["call_id=7"]),
-        ("/api/v1/calls/active", "/api/v1/calls/active", []),
-        ("/api/v1/calls/%61ctive", "/api/v1/calls/active", []),
-        ("/api/v1/calls/7/notes", "/api/v1/calls/{call_id}/notes", ["call_id=7"]),
-        ("/api/v1/calls/active/notes", "/api/v1/calls/{call_id}/notes", ["call_id=active"]),
-        ("/api/users/users/me", "/api/users/users/me/", []), ("/api/users/users/me/", "/api/users/users/me/", []),
-        ("/api/users/users/5", "/api/users/users/{id}/", ["id=5"]),
-        ("/api/users/users/a%20b%2Fc/", "/api/users/users/{id}/", ["id=a b/c"]),
-        ("/api/users/users/%zz/", "/api/users/users/{id}/", ["id=%zz"]),
-        ("/files/a/b.js", "/files/{path*}", ["path=a/b.js"]), ("/files/", "/files/{path*}", ["path="]),
-        ("/a/b/c", "/a/b/c", []), ("/a/b/d", "/a/{x}/d", ["x=b"]),
-    ] as [(String, String, [String])])
-    func `a path finds its most specific route`(_ path: String, _ pattern: String, _ parameters: [String]) async throws {
+    @Test(
+        arguments: [
+            ("/", "/", []), ("/api/v1/calls", "/api/v1/calls", []), ("/api/v1/calls/", "/api/v1/calls", []),
+            ("/api/v1/calls?page=2", "/api/v1/calls", []),
+            ("/api/v1/calls/7", "/api/v1/calls/{call_id}", ["call_id=7"]),
+            ("/api/v1/calls/7/", "/api/v1/calls/{call_id}", ["call_id=7"]),
+            ("/api/v1/calls/active", "/api/v1/calls/active", []),
+            ("/api/v1/calls/%61ctive", "/api/v1/calls/active", []),
+            ("/api/v1/calls/7/notes", "/api/v1/calls/{call_id}/notes", ["call_id=7"]),
+            ("/api/v1/calls/active/notes", "/api/v1/calls/{call_id}/notes", ["call_id=active"]),
+            ("/api/users/users/me", "/api/users/users/me/", []), ("/api/users/users/me/", "/api/users/users/me/", []),
+            ("/api/users/users/5", "/api/users/users/{id}/", ["id=5"]),
+            ("/api/users/users/a%20b%2Fc/", "/api/users/users/{id}/", ["id=a b/c"]),
+            ("/api/users/users/%zz/", "/api/users/users/{id}/", ["id=%zz"]),
+            ("/files/a/b.js", "/files/{path*}", ["path=a/b.js"]), ("/files/", "/files/{path*}", ["path="]),
+            ("/a/b/c", "/a/b/c", []), ("/a/b/d", "/a/{x}/d", ["x=b"]),
+        ] as [(String, String, [String])])
+    func `a path finds its most specific route`(_ path: String, _ pattern: String, _ parameters: [String]) async throws
+    {
         var route = RouterTests.table
         if path == "/api/v1/calls?page=2" {
             route[1] = Route.get("/api/v1/calls", "List", access: .everyone, query: [.query("page")]) { _ in
@@ -40,7 +42,9 @@ import Testing
         #expect(json["parameters"]?.array == parameters.map { .string($0) })
     }
 
-    @Test(arguments: ["/nothing", "/api/v1/calls/7/nothing", "/api/v1//calls", "/api/v1/calls//", "/API/v1/calls", "/a/b"])
+    @Test(arguments: [
+        "/nothing", "/api/v1/calls/7/nothing", "/api/v1//calls", "/api/v1/calls//", "/API/v1/calls", "/a/b",
+    ])
     func `a path that nobody serves is ROUTE_NOT_FOUND`(_ path: String) async throws {
         let response = await TestClient(router(RouterTests.table)).get(path)
         #expect(response.status == 404)
@@ -103,12 +107,14 @@ import Testing
         #expect(await client.get("/api/x/?foo=1").status == 204)
     }
 
-    @Test(arguments: [
-        ("/everyone", nil, 200), ("/everyone", "nonsense", 200), ("/signed", nil, 200), ("/member", nil, 401),
-        ("/member", "nonsense", 401), ("/member", "agent", 200), ("/agents", "user", 403), ("/agents", "agent", 200),
-        ("/agents", "admin", 200), ("/staff", "user", 403), ("/staff", "staff", 200), ("/staff", "admin", 200),
-        ("/admins", "staff", 403), ("/admins", "admin", 200), ("/internal", nil, 200),
-    ] as [(String, String?, Int)])
+    @Test(
+        arguments: [
+            ("/everyone", nil, 200), ("/everyone", "nonsense", 200), ("/signed", nil, 200), ("/member", nil, 401),
+            ("/member", "nonsense", 401), ("/member", "agent", 200), ("/agents", "user", 403),
+            ("/agents", "agent", 200),
+            ("/agents", "admin", 200), ("/staff", "user", 403), ("/staff", "staff", 200), ("/staff", "admin", 200),
+            ("/admins", "staff", 403), ("/admins", "admin", 200), ("/internal", nil, 200),
+        ] as [(String, String?, Int)])
     func `access is enforced before the handler`(_ path: String, _ token: String?, _ status: Int) async throws {
         let routes = [
             echo("/everyone"), echo("/signed", access: .signed), echo("/member", access: .member),
@@ -130,7 +136,8 @@ import Testing
         ("user", HTTP.Method.post, 200), ("reader", .get, 200), ("reader", .post, 403), ("caller", .post, 200),
         ("caller", .get, 403), ("keyless", .get, 403),
     ])
-    func `an API key does only what its scopes say`(_ token: String, _ method: HTTP.Method, _ status: Int) async throws {
+    func `an API key does only what its scopes say`(_ token: String, _ method: HTTP.Method, _ status: Int) async throws
+    {
         let path = "/api/v1/calls"
         let client = TestClient(router([echo(path, .get, access: .member), echo(path, .post, access: .member)]))
         let response = await client.send(method, path, token: token)
@@ -209,196 +216,5 @@ import Testing
             #expect(malformed.status == 404)
             #expect(malformed.body == unknown.body, "\(id)")
         }
-    }
-}
-
-@Suite struct RouterBodyTests {
-    private static let routes = [
-        Route.post("/api/v1/x", "X", access: .everyone, bodyMax: 100) { request in
-            Response.json(200, try await request.json())
-        },
-        Route.post("/api/v1/optional", "X", access: .everyone) { request in
-            var form = try await request.optionalForm()
-            let name = form.optionalString("name", max: 10)
-            try form.finish()
-            return Response.text(200, name ?? "nobody")
-        },
-        Route.post("/api/x/", "X", access: .everyone) { request in
-            var form = try await request.anyForm()
-            let name = form.string("name", max: 10)
-            try form.finish()
-            return Response.text(200, name)
-        },
-    ]
-    let client = TestClient(router(RouterBodyTests.routes))
-
-    @Test(arguments: [
-        ("application/json", 200), ("application/json; charset=utf-8", 200), ("Application/JSON;charset=\"UTF-8\"", 200),
-        ("application/problem+json", 200), ("application/json; charset=latin1", 415), ("text/plain", 415),
-        ("application/x-www-form-urlencoded", 415), ("", 415), ("application/jsonp", 415),
-    ])
-    func `JSON must be declared as such`(_ type: String, _ status: Int) async throws {
-        let headers: Headers = type.isEmpty ? [:] : ["Content-Type": type]
-        let response = await client.send(.post, "/api/v1/x", headers: headers, body: Array("{}".utf8))
-        #expect(response.status == status)
-        if status == 415 { #expect(response.code == "UNSUPPORTED_MEDIA_TYPE") }
-    }
-
-    @Test func `a body over the limit is 413`() async throws {
-        let fits = await client.post("/api/v1/x", json: .string(String(repeating: "a", count: 98)))
-        #expect(fits.status == 200)
-        let over = await client.post("/api/v1/x", json: .string(String(repeating: "a", count: 99)))
-        #expect(over.status == 413)
-        #expect(over.code == "PAYLOAD_TOO_LARGE")
-    }
-
-    @Test func `malformed JSON is 400 and says where`() async throws {
-        let response = await client.send(
-            .post, "/api/v1/x", headers: ["Content-Type": "application/json"], body: Array("{\n  \"a\": 1,\n}".utf8))
-        #expect(response.status == 400)
-        let error = try response.json()["error"]
-        #expect(error?["code"] == "VALIDATION_ERROR")
-        #expect(error?["details"]?["line"] == 3)
-        #expect(error?["details"]?["column"] == 1)
-        let empty = await client.send(.post, "/api/v1/x", headers: ["Content-Type": "application/json"])
-        #expect(empty.status == 400)
-    }
-
-    @Test func `a body that may be missing may be missing`() async throws {
-        #expect(await client.post("/api/v1/optional").text == "nobody")
-        #expect(await client.post("/api/v1/optional", json: ["name": "Anna"]).text == "Anna")
-        #expect(await client.send(.post, "/api/v1/optional", body: Array("name".utf8)).status == 415)
-    }
-
-    @Test func `classic bodies may be forms`() async throws {
-        #expect(await client.post("/api/x/", form: [("name", "Anna B+")]).text == "Anna B+")
-        #expect(await client.post("/api/x/", json: ["name": "Anna"]).text == "Anna")
-        let refused = await client.post("/api/x/", form: [("nam", "Anna")])
-        #expect(refused.status == 400)
-        #expect(try refused.json()["errors"]?["name"]?.array?.count == 1)
-    }
-}
-
-@Suite struct RouterTraceTests {
-    @Test(arguments: [
-        ("abc-123_X.y", true), (String(repeating: "a", count: 128), true), (String(repeating: "a", count: 129), false),
-        ("", false), ("a b", false), ("a\"b", false), ("ä", false),
-    ])
-    func `a harmless X-Request-Id is kept and any other replaced`(_ given: String, _ isKept: Bool) async throws {
-        let response = await TestClient(router([echo("/x")])).get("/x", headers: ["X-Request-Id": given])
-        let id = try #require(response.headers["X-Request-Id"])
-        #expect((id == given) == isKept)
-        #expect(!id.isEmpty)
-    }
-
-    @Test func `a trace is continued, through the handler and the log`() async throws {
-        let lines = LogLines()
-        let route = Route.get("/x", "X", access: .everyone) { _ in Response.text(200, TraceContext.current?.traceIDText ?? "") }
-        let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-        let response = await TestClient(router([route], lines: lines)).get("/x", headers: ["traceparent": parent])
-        #expect(response.text == "0af7651916cd43dd8448eb211c80319c")
-        let out = try #require(response.headers["traceparent"].flatMap { TraceContext(traceparent: $0) })
-        #expect(out.traceIDText == "0af7651916cd43dd8448eb211c80319c")
-        #expect(response.headers["traceparent"] != parent)
-        #expect(lines.all("request").first?["trace_id"] == "0af7651916cd43dd8448eb211c80319c")
-    }
-
-    @Test func `a request is one line that holds neither address nor token`() async throws {
-        let lines = LogLines()
-        let client = TestClient(router([echo("/ws/relay/{token}", access: .member)], lines: lines), token: "user")
-        _ = await client.get("/ws/relay/secret-token?password=geheim")
-        _ = await client.get("/secret-path")
-        let requests = lines.all("request")
-        #expect(requests.count == 2)
-        #expect(requests.first?["route"] == "/ws/relay/{token}")
-        #expect(requests.first?["status"] == 200)
-        #expect(requests.first?["user"]?.string == people["user"]?.user.text)
-        #expect(requests.last?["route"] == "unknown")
-        #expect(requests.last?["code"] == "ROUTE_NOT_FOUND")
-        for secret in ["secret", "geheim", "Bearer"] { #expect(!lines.text.contains(secret)) }
-    }
-
-    @Test func `who was refused is in the log`() async throws {
-        let lines = LogLines()
-        _ = await TestClient(router([echo("/x", access: .staff)], lines: lines), token: "user").get("/x")
-        #expect(lines.all("request").first?["user"]?.string == people["user"]?.user.text)
-        #expect(lines.all("request").first?["code"] == "FORBIDDEN")
-    }
-
-    @Test func `a stream is logged when it has ended, whole or cut`() async throws {
-        struct Gone: Error {}
-        let lines = LogLines()
-        let routes = [
-            Route.get("/whole", "Stream", access: .everyone) { _ in
-                .stream(type: "text/plain") { writer in
-                    try await writer.write("hello ")
-                    try await writer.write("world")
-                }
-            },
-            Route.get("/cut", "Stream", access: .everyone) { _ in
-                .stream(type: "text/plain") { writer in
-                    try await writer.write("hel")
-                    throw Gone()
-                }
-            },
-        ]
-        let client = TestClient(router(routes, lines: lines))
-        #expect(await client.get("/whole").text == "hello world")
-        #expect(await client.get("/cut").status == 0)
-        let requests = lines.all("request")
-        #expect(requests.map { $0["bytes"] } == [11, 3])
-        #expect(requests.map { $0["cut"]?.bool } == [nil, true])
-    }
-
-    @Test func `answers are not kept by anybody unless they say so`() async throws {
-        let routes = [
-            echo("/api/v1/x"), echo("/api/v1/x", .post),
-            Route.get("/api/v1/cached", "X", access: .everyone) { _ in
-                var response = Response.text(200, "x")
-                response.headers.set("Cache-Control", "public, max-age=5")
-                return response
-            },
-        ]
-        let client = TestClient(router(routes))
-        let list = await client.get("/api/v1/x")
-        #expect(list.headers["Cache-Control"] == "private, no-cache")
-        #expect(list.headers["X-Content-Type-Options"] == "nosniff")
-        #expect(await client.post("/api/v1/x").headers["Cache-Control"] == "no-store")
-        #expect(await client.get("/api/v1/nothing").headers["Cache-Control"] == "no-store")
-        #expect(await client.get("/api/v1/cached").headers["Cache-Control"] == "public, max-age=5")
-        #expect(await client.get("/nothing").headers["X-Frame-Options"] == "DENY")
-    }
-
-    @Test func `requests are counted by their route`() async throws {
-        let client = TestClient(router([echo("/api/v1/counted/{id}")]))
-        for id in 1...3 { _ = await client.get("/api/v1/counted/\(id)") }
-        let text = Metrics.shared.render()
-        let labels = "method=\"GET\",route=\"/api/v1/counted/{id}\""
-        #expect(text.contains("http_request_duration_seconds_count{\(labels)} 3\n"))
-        #expect(text.contains("http_responses_total{\(labels),status=\"2xx\"} 3\n"))
-    }
-}
-
-@Suite struct RouterProbeTests {
-    @Test func `the process is up and its parts are listed`() async throws {
-        let isReady = Mutex(false)
-        let client = TestClient(
-            router([], parts: { [("database", isReady.withLock { $0 } ? nil : "not connected"), ("http", nil)] }))
-        #expect(try await client.get("/healthz").json() == ["status": "ok"])
-        let waiting = await client.get("/readyz")
-        #expect(waiting.status == 503)
-        #expect(try waiting.json() == ["ready": false, "parts": ["database": "not connected", "http": .null]])
-        isReady.withLock { $0 = true }
-        #expect(await client.get("/readyz").status == 200)
-    }
-
-    @Test func `strangers get probes and nothing else that is internal`() async throws {
-        let inside = TestClient(router([]))
-        #expect(await inside.get("/metrics").headers["Content-Type"]?.hasPrefix("text/plain; version=0.0.4") == true)
-        #expect(try await inside.get("/openapi.json").json()["openapi"] == "3.1.0")
-        let outside = TestClient(router([], facesStrangers: true))
-        #expect(await outside.get("/healthz").status == 200)
-        #expect(await outside.get("/metrics").status == 404)
-        #expect(await outside.get("/openapi.json").status == 404)
     }
 }

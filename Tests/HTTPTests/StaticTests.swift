@@ -54,7 +54,8 @@ private final class Directory {
         ("/assets/app.js", "text/javascript; charset=utf-8", "let a = 1"),
         ("/assets/sub/style.css", "text/css; charset=utf-8", "p {}"),
         ("/assets/index.html", "text/html; charset=utf-8", "<p>Grüße</p>"),
-        ("/assets/", "text/html; charset=utf-8", "<p>Grüße</p>"), ("/assets", "text/html; charset=utf-8", "<p>Grüße</p>"),
+        ("/assets/", "text/html; charset=utf-8", "<p>Grüße</p>"),
+        ("/assets", "text/html; charset=utf-8", "<p>Grüße</p>"),
         ("/assets/empty.txt", "text/plain; charset=utf-8", ""),
     ])
     func `a file is served with its type`(_ path: String, _ type: String, _ text: String) async throws {

@@ -24,7 +24,8 @@ public struct Cursor: Sendable, Hashable {
 
     /// Of `init(_:_:)`; nil when it is another list's cursor.
     public func place<Of>(as type: ID<Of>.Type) -> (at: Instant, id: ID<Of>)? {
-        guard values.count == 2, case .int(let microseconds) = values[0], let id = values[1].string.flatMap({ ID<Of>($0) })
+        guard values.count == 2, case .int(let microseconds) = values[0],
+            let id = values[1].string.flatMap({ ID<Of>($0) })
         else { return nil }
         return (Instant(microseconds: microseconds), id)
     }

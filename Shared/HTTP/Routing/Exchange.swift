@@ -44,8 +44,8 @@ struct Exchange {
         if route.method == .get, route.family == .manager || route.family == .classic {
             response = response.conditional(request)
         }
-        response.headers.set("X-Request-Id", request.id)
-        if let trace = request.trace { response.headers.set("traceparent", trace.traceparent) }
+        response.headers.setTrusted("X-Request-Id", request.id)
+        if let trace = request.trace { response.headers.setTrusted("traceparent", trace.traceparent) }
         secure()
         served.count(response.status, began.duration(to: .now))
         follow(log)
@@ -62,13 +62,13 @@ struct Exchange {
         add("Referrer-Policy", "no-referrer")
     }
 
-    private mutating func add(_ name: String, _ value: String) {
-        if !response.headers.contains(name) { response.headers.add(name, value) }
+    private mutating func add(_ name: StaticString, _ value: String) {
+        if !response.headers.contains("\(name)") { response.headers.addTrusted(name, value) }
     }
 
     /// Logs now, or when a stream has ended; what runs after the handler keeps the request's trace.
     private mutating func follow(_ log: Log) {
-        let entry = AccessEntry(request, route, response.status, code, began)
+        let entry = AccessEntry(request, served, response.status, code, began)
         let trace = request.trace
         switch response.body {
         case .empty: entry.write(to: log, bytes: 0)
@@ -98,17 +98,20 @@ struct Exchange {
 struct AccessEntry: Sendable {
     private let id: String
     private let method: Method
-    private let route: String
+    private let served: ServedRoute
     private let status: Int
     private let code: Problem.Code?
     private let user: UserID?
     private let peer: String
     private let began: ContinuousClock.Instant
 
-    init(_ request: Request, _ route: Route, _ status: Int, _ code: Problem.Code?, _ began: ContinuousClock.Instant) {
+    init(
+        _ request: Request, _ served: ServedRoute, _ status: Int, _ code: Problem.Code?,
+        _ began: ContinuousClock.Instant
+    ) {
         id = request.id
         method = request.method
-        self.route = route.pattern
+        self.served = served
         self.status = status
         self.code = code
         user = request.principal?.user
@@ -120,7 +123,7 @@ struct AccessEntry: Sendable {
         guard log.least <= .info else { return }
         let microseconds = Double(began.duration(to: .now).microseconds)
         var fields: [(String, LogValue)] = [
-            ("method", .string(method.name)), ("route", .string(route)), ("status", .int(Int64(status))),
+            ("method", .string(method.name)), ("route", .string(served.route.pattern)), ("status", .int(Int64(status))),
             ("ms", .double(microseconds / 1000)), ("bytes", .int(Int64(bytes))), ("request_id", .string(id)),
             ("peer", .string(peer)),
         ]
@@ -149,8 +152,8 @@ struct AccessEntry: Sendable {
     }
 }
 
-/// A route with what is counted about it.
-struct ServedRoute: Sendable {
+/// A route with what is counted about it. A class: a route is a large value, and every request passes one around.
+final class ServedRoute: Sendable {
     let route: Route
     /// Of its path parameters, in order.
     let names: [String]
@@ -185,14 +188,15 @@ struct ServedRoute: Sendable {
 
 /// `X-Request-Id`.
 enum RequestID {
-    /// The caller's if it can do no harm in logs and headers (1 to 128 letters, digits and `._-`), else a new one.
-    static func of(_ request: Request) -> String {
+    /// The caller's if it can do no harm in logs and headers (1 to 128 letters, digits and `._-`), else the trace's: one
+    /// thing less to look up.
+    static func of(_ request: Request, _ trace: TraceContext) -> String {
         if let given = request.headers["X-Request-Id"], (1...128).contains(given.utf8.count),
             given.utf8.allSatisfy(isPlain)
         {
             return given
         }
-        return ID<Request>().text
+        return trace.traceIDText
     }
 
     private static func isPlain(_ octet: UInt8) -> Bool {

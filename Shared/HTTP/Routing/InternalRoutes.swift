@@ -50,7 +50,10 @@ enum InternalRoutes {
     }
 
     private static func openAPI(_ document: [UInt8]) -> Route {
-        Route.get("/openapi.json", "This program's OpenAPI document", tag: "internal", access: .internal, returns: .ok(.anyObject)) {
+        Route.get(
+            "/openapi.json", "This program's OpenAPI document", tag: "internal", access: .internal,
+            returns: .ok(.anyObject)
+        ) {
             request in
             Response.bytes(type: "application/json", document).conditional(request)
         }

@@ -47,7 +47,8 @@ public enum OpenAPI {
             }
         }
         uniqueOperations(&paths)
-        return frame(title: title, version: version, note: note, servers: servers, tags: tags(of: paths), paths, schemas)
+        return frame(
+            title: title, version: version, note: note, servers: servers, tags: tags(of: paths), paths, schemas)
     }
 
     private static func frame(
@@ -80,7 +81,9 @@ public enum OpenAPI {
         var seen: [String] = []
         for (_, item) in paths.pairs {
             for (_, operation) in item.object?.pairs ?? [] {
-                for case .string(let tag) in operation["tags"]?.array ?? [] where !seen.contains(tag) { seen.append(tag) }
+                for case .string(let tag) in operation["tags"]?.array ?? [] where !seen.contains(tag) {
+                    seen.append(tag)
+                }
             }
         }
         return seen.sorted()

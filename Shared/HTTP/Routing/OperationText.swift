@@ -15,7 +15,8 @@ struct OperationText {
             "operationId": .string(route.id), "summary": .string(route.summary), "tags": [.string(route.tag)],
         ]
         object["description"] = route.detail.map { .string($0) }
-        let parameters = route.path + route.query + route.headers + (route.idempotent ? [OperationText.idempotencyKey] : [])
+        let parameters =
+            route.path + route.query + route.headers + (route.idempotent ? [OperationText.idempotencyKey] : [])
         if !parameters.isEmpty { object["parameters"] = .array(parameters.map(OperationText.parameter)) }
         if let body = route.body {
             object["requestBody"] = ["required": true, "content": [route.consumes.mediaType: ["schema": body.json]]]

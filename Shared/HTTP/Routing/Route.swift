@@ -126,7 +126,8 @@ public struct Route: Sendable {
     /// The methods a path may have; the initializer's other parameters are the same for each of them.
     public static func get(
         _ pattern: String, _ summary: String, detail: String? = nil, id: String? = nil, tag: String? = nil,
-        family: Family? = nil, access: Access, limit: Limit = .standard, query: [Parameter] = [], path: [Parameter] = [],
+        family: Family? = nil, access: Access, limit: Limit = .standard, query: [Parameter] = [],
+        path: [Parameter] = [],
         headers: [Parameter] = [], returns: Returns = .ok(), produces: String = "application/json",
         deadline: Duration = .seconds(10), handler: @escaping Handler
     ) -> Route {
@@ -138,7 +139,8 @@ public struct Route: Sendable {
 
     public static func post(
         _ pattern: String, _ summary: String, detail: String? = nil, id: String? = nil, tag: String? = nil,
-        family: Family? = nil, access: Access, limit: Limit = .standard, query: [Parameter] = [], path: [Parameter] = [],
+        family: Family? = nil, access: Access, limit: Limit = .standard, query: [Parameter] = [],
+        path: [Parameter] = [],
         headers: [Parameter] = [], body: Schema? = nil, consumes: Content = .json, returns: Returns = .ok(),
         produces: String = "application/json", bodyMax: Int = Request.bodyMaxDefault,
         deadline: Duration = .seconds(10), idempotent: Bool = false, handler: @escaping Handler
@@ -151,7 +153,8 @@ public struct Route: Sendable {
 
     public static func put(
         _ pattern: String, _ summary: String, detail: String? = nil, id: String? = nil, tag: String? = nil,
-        family: Family? = nil, access: Access, limit: Limit = .standard, query: [Parameter] = [], path: [Parameter] = [],
+        family: Family? = nil, access: Access, limit: Limit = .standard, query: [Parameter] = [],
+        path: [Parameter] = [],
         headers: [Parameter] = [], body: Schema? = nil, consumes: Content = .json, returns: Returns = .ok(),
         produces: String = "application/json", bodyMax: Int = Request.bodyMaxDefault,
         deadline: Duration = .seconds(10), handler: @escaping Handler
@@ -164,7 +167,8 @@ public struct Route: Sendable {
 
     public static func patch(
         _ pattern: String, _ summary: String, detail: String? = nil, id: String? = nil, tag: String? = nil,
-        family: Family? = nil, access: Access, limit: Limit = .standard, query: [Parameter] = [], path: [Parameter] = [],
+        family: Family? = nil, access: Access, limit: Limit = .standard, query: [Parameter] = [],
+        path: [Parameter] = [],
         headers: [Parameter] = [], body: Schema? = nil, consumes: Content = .json, returns: Returns = .ok(),
         produces: String = "application/json", bodyMax: Int = Request.bodyMaxDefault,
         deadline: Duration = .seconds(10), handler: @escaping Handler
@@ -177,7 +181,8 @@ public struct Route: Sendable {
 
     public static func delete(
         _ pattern: String, _ summary: String, detail: String? = nil, id: String? = nil, tag: String? = nil,
-        family: Family? = nil, access: Access, limit: Limit = .standard, query: [Parameter] = [], path: [Parameter] = [],
+        family: Family? = nil, access: Access, limit: Limit = .standard, query: [Parameter] = [],
+        path: [Parameter] = [],
         headers: [Parameter] = [], body: Schema? = nil, consumes: Content = .json, returns: Returns = .nothing,
         produces: String = "application/json", bodyMax: Int = Request.bodyMaxDefault,
         deadline: Duration = .seconds(10), handler: @escaping Handler

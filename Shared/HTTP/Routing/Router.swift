@@ -54,9 +54,9 @@ public final class Router: Sendable {
 
     public func respond(to request: Request) async -> Response {
         var request = request
-        request.id = RequestID.of(request)
         let trace = request.headers["traceparent"].flatMap { TraceContext(traceparent: $0) }?.child() ?? .new()
         request.trace = trace
+        request.id = RequestID.of(request, trace)
         let arrived = request
         return await TraceContext.$current.withValue(trace) { await answer(arrived) }
     }
@@ -80,7 +80,8 @@ public final class Router: Sendable {
                 exchange.response = Response(status: 204, headers: ["Allow": methods])
             } else {
                 exchange.refuse(
-                    Problem(.routeNotFound, "There is nothing at this address."), family: Route.Family(path: request.path))
+                    Problem(.routeNotFound, "There is nothing at this address."),
+                    family: Route.Family(path: request.path))
             }
         }
         return exchange.finished(log)
