@@ -1,4 +1,5 @@
 import Passwords
+import Postgres
 import Shared
 
 /// A person as auth knows them.
@@ -20,7 +21,7 @@ struct Account: Sendable {
     var createdAt: Instant
     var updatedAt: Instant
 
-    enum Status: String, CaseIterable, Sendable { case active, inactive, suspended }
+    enum Status: String, CaseIterable, Sendable, PostgresValue { case active, inactive, suspended }
 
     var fullName: String {
         let name = "\(firstName) \(lastName)"

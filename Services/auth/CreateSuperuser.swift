@@ -1,5 +1,6 @@
 import HTTP
 import Messaging
+import Passwords
 import Postgres
 import Shared
 

@@ -77,8 +77,15 @@ enum SessionStore {
         let rows = try await tx.query("SELECT kind, id::text AS id, at, until FROM revocations WHERE until > now()")
         for row in rows {
             tx.publish(
-                RevocationEvent(kind: try row["kind"], id: try row["id"], at: try row["at"], until: try row["until"]))
+                RevocationEvent(kind: try kind(row.decode("kind", as: String.self)), id: try row["id"], at: try row["at"], until: try row["until"]))
         }
+    }
+
+    private static func kind(_ text: String) throws -> RevocationEvent.Kind {
+        guard let kind = RevocationEvent.Kind(rawValue: text) else {
+            throw EventError.field("kind", expected: "session, user or key")
+        }
+        return kind
     }
 
     /// Forgets what no token can refer to any more.

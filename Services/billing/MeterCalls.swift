@@ -7,11 +7,11 @@ struct MeterCalls: Sendable {
     func onCall(_ event: CallEvent, _ tx: borrowing Transaction) async throws {
         switch event {
         case .started(let call): try await meter(call, seconds: 0, ended: false, tx)
-        case .ended(let call): try await meter(call, seconds: call.durationSeconds ?? 0, ended: true, tx)
+        case .ended(let call): try await meter(call, seconds: Int64(call.durationSeconds ?? 0), ended: true, tx)
         case .updated(let call):
             // The carrier may correct a duration after the end; before the end there is nothing to meter.
             guard let seconds = call.durationSeconds, call.endedAt != nil else { return }
-            try await meter(call, seconds: seconds, ended: true, tx)
+            try await meter(call, seconds: Int64(seconds), ended: true, tx)
         default: return
         }
     }

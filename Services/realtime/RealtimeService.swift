@@ -42,7 +42,7 @@ enum RealtimeService {
     /// Keeps a frame and sends it to the gateways.
     private static func onFrame(_ frame: NewFrame?, _ tx: borrowing Transaction) async throws {
         guard let frame else { return }
-        tx.publish(FrameEvent(frame: try await FrameStore.keep(frame, tx)))
+        tx.publish(FrameEvent(try await FrameStore.keep(frame, tx)))
     }
 }
 

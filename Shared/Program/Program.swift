@@ -27,7 +27,7 @@ public struct Program: Sendable {
         self.port = settings.int("PORT", default: port, in: 0...65_535)
         publicURL = settings.url("PUBLIC_URL", default: "http://localhost:8000")
         issuer = settings.string("JWT_ISSUER", default: publicURL)
-        log = Log(program: name, least: settings.choice("LOG_LEVEL", default: LogLevel.info).level)
+        log = Log(program: name, least: settings.choice("LOG_LEVEL", default: Log.Level.info))
         database = Program.database(settings, name)
         kafka = KafkaSettings(settings, clientID: name)
     }
@@ -74,20 +74,6 @@ extension KafkaSettings {
         self.init(
             brokers: settings.string("KAFKA_BROKERS"), profile: settings.choice("KAFKA_PROFILE", default: Profile.server),
             clientID: clientID, topicPrefix: settings.string("KAFKA_TOPIC_PREFIX", default: ""))
-    }
-}
-
-/// `LOG_LEVEL`'s words.
-public enum LogLevel: String, CaseIterable, Sendable {
-    case debug, info, warn, error
-
-    public var level: Log.Level {
-        switch self {
-        case .debug: .debug
-        case .info: .info
-        case .warn: .warn
-        case .error: .error
-        }
     }
 }
 
