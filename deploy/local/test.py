@@ -2,8 +2,9 @@
 
     tests: N passed, N failed, N skipped
 
-First the Swift tests, against a PostgreSQL and a broker of their own; then a whole platform on free ports from the
-same build, and the acceptance and flow tests (pytest, official clients) against its gateway. Nothing here shares a
+First the Swift tests, against a PostgreSQL and a broker of their own; then those of the local platform itself; then a
+whole platform on free ports from the same build, and the acceptance and flow tests (pytest, official clients) against
+its gateway. Nothing here shares a
 port, a directory or a process with `make up`. No test found at all counts as a failure.
 """
 
@@ -189,6 +190,14 @@ def swift_tests(tally: Tally, sanitized: bool) -> bool:
     return True
 
 
+def pytest(tally: Tally, folder: Path, environment: dict[str, str]) -> None:
+    say(str(folder.relative_to(ROOT)))
+    result = RESULTS / f"{folder.name}.xml"
+    command = [SETUP / "venv" / "bin" / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider",
+               f"--junitxml={result}", folder]
+    count_pytest(tally, result, run(command, PYTEST_SECONDS, environment))
+
+
 def platform_tests(tally: Tally, folders: list[str]) -> None:
     folders = [name for name in folders if any((ROOT / "Tests" / name).glob("test_*.py"))]
     if not folders:
@@ -198,11 +207,7 @@ def platform_tests(tally: Tally, folders: list[str]) -> None:
         people.create(instance)
         sample_data.create(instance)
         for name in folders:
-            say(f"Tests/{name}")
-            result = RESULTS / f"{name}.xml"
-            command = [SETUP / "venv" / "bin" / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider",
-                       f"--junitxml={result}", ROOT / "Tests" / name]
-            count_pytest(tally, result, run(command, PYTEST_SECONDS, pytest_environment(instance)))
+            pytest(tally, ROOT / "Tests" / name, pytest_environment(instance))
         for program in control.ask(instance, do="status")["programs"]:
             if program["restarts"] and "faults" not in folders:
                 tally.fail(f"{program['name']} had to be restarted; its log is in {instance.log}")
@@ -233,6 +238,7 @@ def main() -> int:
             else:
                 tally.fail("the build failed")
         elif swift_tests(tally, options.tsan) and not options.tsan:
+            pytest(tally, ROOT / "deploy" / "local" / "tests", dict(os.environ))
             platform_tests(tally, ["acceptance", "flows"])
     except Refused as refused:
         tally.fail(str(refused))
