@@ -17,7 +17,10 @@ final class Connection: @unchecked Sendable {
     private var watch: Watch?
     private var timer: Timer?
     private var isWriting = false
+    /// Something was sent in this tick already.
     private var flushIsDue = false
+    private var isCorked = false
+    private var isTCP = false
     private var statements = StatementCache(capacity: Connection.statementsMax)
     /// Names to drop on the server as soon as no transaction is open.
     private var dropped: [String] = []
@@ -97,6 +100,7 @@ extension Connection {
         timer?.cancel()
         timer = nil
         phase = .ready
+        isTCP = Self.isTCP(PQsocket(handle))
         listen(read: true, write: false)
         pool.connected(self)
     }
@@ -144,6 +148,7 @@ extension Connection {
         }
         if batch.isShared { dropStatements() }
         pending.append(batch)
+        corkIfNotFirst()
         guard send(batch) else { return lose(lastMessage) }
         flushSoon()
     }
@@ -207,19 +212,39 @@ extension Connection {
         flushSoon()
     }
 
-    /// With libpq 17 or newer everything sent in one tick leaves in one write. Older ones wrote on the Sync already,
-    /// and only what the socket did not take is left.
+    /// What several tasks send in one tick leaves together: with libpq 17 or newer in one write; an older one writes on
+    /// every Sync, so from the second on the socket is corked, which makes those writes cheap and wakes the server once.
     private func flushSoon() {
-        guard Self.coalesces else { return flush() }
         guard !flushIsDue else { return }
         flushIsDue = true
-        loop.execute { [weak self] in
-            self?.flushIsDue = false
-            self?.flush()
-        }
+        if !Self.defersWrites { flush() }
+        loop.execute { [weak self] in self?.endTick() }
     }
 
-    private static let coalesces = PQlibVersion() >= 170_000
+    private func endTick() {
+        flushIsDue = false
+        flush()
+        if isCorked, phase == .ready { cork(false) }
+    }
+
+    private func corkIfNotFirst() {
+        if flushIsDue, isTCP, !isCorked, !Self.defersWrites { cork(true) }
+    }
+
+    private func cork(_ on: Bool) {
+        isCorked = on
+        var value: Int32 = on ? 1 : 0
+        setsockopt(PQsocket(handle), Int32(IPPROTO_TCP), TCP_CORK, &value, socklen_t(MemoryLayout<Int32>.size))
+    }
+
+    private static func isTCP(_ socket: Int32) -> Bool {
+        var domain: Int32 = 0
+        var size = socklen_t(MemoryLayout<Int32>.size)
+        return getsockopt(socket, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0
+            && (domain == AF_INET || domain == AF_INET6)
+    }
+
+    private static let defersWrites = PQlibVersion() >= 170_000
 
     private func flush() {
         guard phase == .ready else { return }

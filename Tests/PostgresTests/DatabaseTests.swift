@@ -107,11 +107,11 @@ import Testing
     }
 
     @Test func `who waits too long for a connection is told so`() async throws {
-        try await TestDatabase.fresh(poolMax: 1, waitDeadline: .milliseconds(100)) { database async throws in
+        try await TestDatabase.fresh(poolMax: 1, waitDeadline: .seconds(1)) { database async throws in
             try await database.transaction { (transaction: borrowing Transaction) async throws in
                 try await transaction.execute("SELECT 1")
                 let error = try await #require(throws: PoolTimeout.self) { try await database.query("SELECT 2") }
-                #expect(error.cause == .waited(.milliseconds(100), lastFailure: nil))
+                #expect(error.cause == .waited(.seconds(1), lastFailure: nil))
                 await #expect(throws: PoolTimeout.self) {
                     try await database.transaction { (_: borrowing Transaction) in }
                 }
