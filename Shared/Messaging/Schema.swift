@@ -31,7 +31,7 @@ public enum MessagingSchema {
 
         -- How far the relay is. One row, one small update per batch.
         CREATE TABLE outbox_relay (
-            only boolean PRIMARY KEY DEFAULT true CHECK (only),
+            single boolean PRIMARY KEY DEFAULT true CHECK (single),
             -- Every row up to here is on the broker, or never came to be.
             published bigint NOT NULL,
             -- Rows up to here were on a broker once; sent again, they are marked so.
