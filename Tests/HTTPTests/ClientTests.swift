@@ -136,7 +136,12 @@ import Testing
             #expect(stream.headers["Content-Type"] == "text/event-stream")
             // The server is still waiting: had the client waited for the end, nothing would come.
             #expect(try await stream.body.next() == Array("first".utf8))
-            gate.withLock { $0 }?.resume()
+            // The bytes may be here before their sender has reached its wait.
+            let end = ContinuousClock.now + .seconds(5)
+            while gate.withLock({ $0 == nil }), ContinuousClock.now < end {
+                try await EventLoop.sleep(for: .milliseconds(1))
+            }
+            try #require(gate.withLock { $0 }).resume()
             var rest: [UInt8] = []
             while let chunk = try await stream.body.next() { rest += chunk }
             #expect(rest == Array("second".utf8))

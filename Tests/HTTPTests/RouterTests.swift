@@ -184,6 +184,15 @@ import Testing
         }
     }
 
+    @Test func `a route without a deadline takes its time`() async throws {
+        let route = Route.get("/api/v1/x", "X", access: .everyone, deadline: Route.noDeadline) { _ in
+            try await EventLoop.sleep(for: .milliseconds(30))
+            return .text(200, "done")
+        }
+        let client = TestClient(router([route]))
+        #expect(await client.get("/api/v1/x", headers: ["X-Deadline-Ms": "1"]).text == "done")
+    }
+
     @Test func `what a stranger sees of an unexpected error is nothing, and the log has it`() async throws {
         struct Secret: Error {}
         let lines = LogLines()

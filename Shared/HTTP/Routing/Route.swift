@@ -83,8 +83,10 @@ public struct Route: Sendable {
     /// Media type of what it returns.
     public let produces: String
     public let bodyMax: Int
-    /// Until the response starts; a stream or socket may then last.
+    /// Until the response starts; a stream or socket may then last. From `noDeadline` on no timer is set at all: for
+    /// handlers that bound their own waiting, such as forwarding.
     public let deadline: Duration
+    public static let noDeadline: Duration = .seconds(86_400)
     /// Honours `Idempotency-Key`. Leave it off for what hands out tokens or keys: their answers must not be stored.
     public let idempotent: Bool
     public let handler: Handler

@@ -93,8 +93,12 @@ public final class Router: Sendable {
             let principal = Confided<Principal>()
             // Noted as soon as it is known: also a refused request is logged with who made it.
             defer { exchange.request.principal = principal.value }
-            exchange.response = try await withDeadline(exchange.timeLeft) { [self] in
-                try await serve(request, served.route, principal)
+            if served.route.deadline >= Route.noDeadline {
+                exchange.response = try await serve(request, served.route, principal)
+            } else {
+                exchange.response = try await withDeadline(exchange.timeLeft) { [self] in
+                    try await serve(request, served.route, principal)
+                }
             }
         } catch {
             let problem = Problem(told: error)
