@@ -1,7 +1,7 @@
 -- Frame ids grow in commit order: the one row of `head` is locked by the transaction that takes the next id, so a reader
 -- who has seen id N has seen every id below it. That is what lets a browser resume with one number.
 CREATE TABLE head (
-    only boolean PRIMARY KEY DEFAULT true CHECK (only),
+    single boolean PRIMARY KEY DEFAULT true CHECK (single),
     last bigint NOT NULL
 );
 INSERT INTO head (last) VALUES (0);
