@@ -2,13 +2,13 @@ import Messaging
 import Postgres
 import Shared
 
-extension CallDirection: @retroactive PostgresValue {}
-extension CallStatus: @retroactive PostgresValue {}
-extension CallOutcome: @retroactive PostgresValue {}
-extension CallPriority: @retroactive PostgresValue {}
-extension EscalationStatus: @retroactive PostgresValue {}
-extension SentimentLabel: @retroactive PostgresValue {}
-extension Speaker: @retroactive PostgresValue {}
+extension CallDirection: PostgresValue {}
+extension CallStatus: PostgresValue {}
+extension CallOutcome: PostgresValue {}
+extension CallPriority: PostgresValue {}
+extension EscalationStatus: PostgresValue {}
+extension SentimentLabel: PostgresValue {}
+extension Speaker: PostgresValue {}
 
 /// The SQL of the calls themselves. Whoever changes a call holds its row's lock from `lock` to the commit.
 enum CallStore {

@@ -22,21 +22,21 @@ enum CarrierWebhook: Sendable, Equatable {
     }
 
     init(query: [(String, String)], form: [(String, String)], now: Instant) {
-        func query(_ name: String) -> String? { query.last { $0.0 == name }?.1 }
+        func parameter(_ name: String) -> String? { query.last { $0.0 == name }?.1 }
         func field(_ name: String) -> String? { form.last { $0.0 == name }?.1 }
         guard let sid = field("CallSid"), !sid.isEmpty, sid.utf8.count <= 64 else {
             self = .unknown("no CallSid")
             return
         }
-        let call = query("call").flatMap { CallID($0) }
-        let escalation = query("escalation").flatMap { Int64($0) }
+        let call = parameter("call").flatMap { CallID($0) }
+        let escalation = parameter("escalation").flatMap { Int64($0) }
         let report = field("CallStatus").flatMap(CarrierState.init(carrier:)).map { state in
             CarrierReport(
                 sid: sid, state: state, at: Self.instant(field("Timestamp"), now: now),
                 durationSeconds: (field("CallDuration") ?? field("Duration")).flatMap { Int64($0) },
                 sequence: field("SequenceNumber").flatMap { Int64($0) })
         }
-        switch query("kind") ?? Self.kind(field) {
+        switch parameter("kind") ?? Self.kind(field) {
         case "voice":
             self = .voice(Voice(sid: sid, from: field("From") ?? "", to: field("To") ?? "", call: call))
         case "status":

@@ -63,7 +63,7 @@ final class Conversation: @unchecked Sendable {
     /// Reads `setup`, which every session starts with, and makes this socket the call's newest.
     private static func open(_ socket: WebSocket, _ call: CallID, _ telephony: Telephony) async throws -> Opening? {
         let sid = try await withDeadline(setupWithin) { () -> String? in
-            while let message = await socket.receive() {
+            while let message = try await socket.receive() {
                 guard case .text(let text) = message, case .setup(let setup)? = try? RelayMessage.decode(text) else {
                     continue
                 }
@@ -143,19 +143,25 @@ final class Conversation: @unchecked Sendable {
     }
 
     private func read() async {
-        while let message = await socket.receive() {
-            guard case .text(let text) = message else { continue }
-            do {
-                guard let input = input(try RelayMessage.decode(text)) else { continue }
+        do {
+            while let message = try await socket.receive() {
+                guard case .text(let text) = message, let input = read(text) else { continue }
                 try await inbox.push(input)
-            } catch is CancellationError {
-                continue
-            } catch {
-                log.warn("relay.unreadable", ("error", "\(error)"))
             }
+        } catch {
+            // The conversation has ended and takes nothing more; or the socket tore, as its close code says.
         }
-        let broken = socket.closeCode != .normal
-        try? await inbox.push(.closed(broken: broken))
+        let ended = socket.closeCode == .normal || socket.closeCode == .noStatus
+        _ = inbox.tryPush(.closed(broken: !ended))
+    }
+
+    private func read(_ text: String) -> Dialogue.Input? {
+        do throws(RelayMessage.Unreadable) {
+            return input(try RelayMessage.decode(text))
+        } catch {
+            log.warn("relay.unreadable", ("error", "\(error)"))
+            return nil
+        }
     }
 
     private func input(_ message: RelayMessage.Inbound) -> Dialogue.Input? {

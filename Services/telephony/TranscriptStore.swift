@@ -73,7 +73,7 @@ enum TranscriptStore {
             RETURNING \(fragment: columns)
             """)
         guard let row else { return }
-        tx.publish(CallEvent.interactionUpdated(call, InteractionSnapshot(row)))
+        tx.publish(CallEvent.interactionUpdated(call, try InteractionSnapshot(row)))
     }
 
     static let columns: Query = """
