@@ -21,13 +21,15 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     private let epoll: Int32
     private let wakeup: Int32
     private var local: [Work] = []
+    /// Empty between rounds; trades places with `remote`, so that neither allocates anew.
+    private var arrived: [Work] = []
     private var watches: [WatchSlot] = []
     private var freeSlots: [Int] = []
     /// By descriptor, the slot whose watch epoll knows; -1 for none.
     private var owners: [Int] = []
     private let timers = TimerHeap()
-    /// The clock as read once per round.
-    public private(set) var now = ContinuousClock.now
+    /// ``MonotonicClock`` as read once per round, when epoll returned.
+    private var roundBegan = MonotonicClock.now()
     /// The longest round since somebody asked, nanoseconds.
     private let lagWorst = Atomic<Int64>(0)
 
@@ -174,7 +176,8 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     /// Calls `fire` on this loop after `delay`, never early.
     public func after(_ delay: Duration, _ fire: @escaping () -> Void) -> Timer {
         precondition(isCurrent)
-        let timer = Timer(due: ContinuousClock.now + delay, heap: timers, fire: fire)
+        let due = MonotonicClock.now() + MonotonicClock.nanoseconds(delay)
+        let timer = Timer(due: due, heap: timers, fire: fire)
         timers.add(timer)
         return timer
     }
@@ -196,24 +199,19 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     func run() {
         cl_set_loop(Unmanaged.passUnretained(self).toOpaque())
         defer { cl_set_loop(nil) }
-        now = .now
+        roundBegan = MonotonicClock.now()
         withUnsafeTemporaryAllocation(of: epoll_event.self, capacity: Int(Self.eventsMax)) { events in
             while !stopping.load(ordering: .acquiring) {
                 runJobs()
-                let before = ContinuousClock.now
-                noteLag(now.duration(to: before))
-                let count = wait(events, untilNextTimer(before))
-                now = .now
+                let now = MonotonicClock.now()
+                let lag = now - roundBegan
+                if lag > lagWorst.load(ordering: .relaxed) { lagWorst.store(lag, ordering: .relaxed) }
+                let count = wait(events, untilNextTimer(now))
+                roundBegan = MonotonicClock.now()
                 for place in 0..<max(0, count) { report(events, place) }
-                while let timer = timers.pop(dueAt: now) { timer.run() }
+                while let timer = timers.pop(dueAt: roundBegan) { timer.run() }
             }
         }
-    }
-
-    private func noteLag(_ spent: Duration) {
-        let (seconds, attoseconds) = spent.components
-        let nanoseconds = seconds * 1_000_000_000 + attoseconds / 1_000_000_000
-        if nanoseconds > lagWorst.load(ordering: .relaxed) { lagWorst.store(nanoseconds, ordering: .relaxed) }
     }
 
     /// How long, at worst since the last call, one round kept everyone else on the loop waiting. From any thread.
@@ -238,14 +236,11 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     }
 
     /// Milliseconds; -1 for no timer, 0 when there is work at once.
-    private func untilNextTimer(_ instant: ContinuousClock.Instant) -> Int32 {
+    private func untilNextTimer(_ now: Int64) -> Int32 {
         guard local.isEmpty else { return 0 }
         guard let next = timers.next else { return -1 }
-        let left = instant.duration(to: next)
-        guard left > .zero else { return 0 }
         // Rounded up: a timer that fires early would have to be asked again.
-        let (seconds, attoseconds) = left.components
-        return Int32(clamping: seconds * 1000 + (attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000)
+        return next <= now ? 0 : Int32(clamping: (next - now + 999_999) / 1_000_000)
     }
 
     private func report(_ events: UnsafeMutableBufferPointer<epoll_event>, _ place: Int32) {
@@ -262,12 +257,11 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     }
 
     private func runJobs() {
-        let arrived = lock.withLock {
-            let arrived = remote
-            remote.removeAll(keepingCapacity: true)
-            return arrived
+        lock.withLock { swap(&remote, &arrived) }
+        if !arrived.isEmpty {
+            local.append(contentsOf: arrived)
+            arrived.removeAll(keepingCapacity: true)
         }
-        if local.isEmpty { local = arrived } else { local.append(contentsOf: arrived) }
         var done = 0
         while done < local.count, done < Self.jobsPerRound {
             let work = local[done]

@@ -2,12 +2,14 @@
 ///
 /// Touched only on the loop that made it.
 public final class Timer {
-    let due: ContinuousClock.Instant
-    fileprivate(set) var place = -1
+    /// ``MonotonicClock`` nanoseconds.
+    let due: Int64
+    /// Where it stands in the heap; -1 when it does not.
+    fileprivate var place = -1
     private var fire: (() -> Void)?
     private weak var heap: TimerHeap?
 
-    init(due: ContinuousClock.Instant, heap: TimerHeap, fire: @escaping () -> Void) {
+    init(due: Int64, heap: TimerHeap, fire: @escaping () -> Void) {
         self.due = due
         self.heap = heap
         self.fire = fire
@@ -27,60 +29,73 @@ public final class Timer {
 
 /// A binary heap of timers that knows where each stands, so that cancelling is O(log n).
 final class TimerHeap {
-    private var heap: [Timer] = []
+    /// Plain memory to move about; the heap holds one reference to each of its timers.
+    private struct Entry {
+        let due: Int64
+        let timer: Unmanaged<Timer>
+    }
 
-    var next: ContinuousClock.Instant? { heap.first?.due }
+    private var heap: [Entry] = []
+
+    deinit { for entry in heap { entry.timer.release() } }
+
+    var next: Int64? { heap.first?.due }
     var count: Int { heap.count }
 
     func add(_ timer: Timer) {
-        timer.place = heap.count
-        heap.append(timer)
-        up(timer.place)
+        heap.append(Entry(due: timer.due, timer: .passRetained(timer)))
+        up(heap[heap.count - 1], from: heap.count - 1)
     }
 
     func remove(_ timer: Timer) {
         let place = timer.place
         timer.place = -1
-        guard let last = heap.popLast(), last !== timer else { return }
-        heap[place] = last
-        last.place = place
-        up(place)
-        down(last.place)
+        guard let last = heap.popLast() else { return }
+        defer { Unmanaged.passUnretained(timer).release() }
+        guard place < heap.count else { return }
+        // The last one takes the free place, then goes where it belongs.
+        if place > 0, last.due < heap[(place - 1) / 2].due { up(last, from: place) } else { down(last, from: place) }
     }
 
     /// The first timer due at `now`, taken out.
-    func pop(dueAt now: ContinuousClock.Instant) -> Timer? {
+    func pop(dueAt now: Int64) -> Timer? {
         guard let first = heap.first, first.due <= now else { return nil }
-        remove(first)
-        return first
+        let timer = first.timer.takeUnretainedValue()
+        remove(timer)
+        return timer
     }
 
-    private func up(_ start: Int) {
-        var place = start
-        while place > 0 {
-            let parent = (place - 1) / 2
-            guard heap[place].due < heap[parent].due else { return }
-            swap(place, parent)
-            place = parent
-        }
-    }
-
-    private func down(_ start: Int) {
-        var place = start
-        while true {
-            var least = place
-            for child in [2 * place + 1, 2 * place + 2] where child < heap.count && heap[child].due < heap[least].due {
-                least = child
+    private func up(_ entry: Entry, from start: Int) {
+        heap.withUnsafeMutableBufferPointer { heap in
+            var place = start
+            while place > 0 {
+                let parent = (place - 1) / 2
+                guard entry.due < heap[parent].due else { break }
+                Self.put(heap[parent], at: place, &heap)
+                place = parent
             }
-            guard least != place else { return }
-            swap(place, least)
-            place = least
+            Self.put(entry, at: place, &heap)
         }
     }
 
-    private func swap(_ a: Int, _ b: Int) {
-        heap.swapAt(a, b)
-        heap[a].place = a
-        heap[b].place = b
+    private func down(_ entry: Entry, from start: Int) {
+        heap.withUnsafeMutableBufferPointer { heap in
+            var place = start
+            while true {
+                var child = 2 * place + 1
+                guard child < heap.count else { break }
+                if child + 1 < heap.count, heap[child + 1].due < heap[child].due { child += 1 }
+                guard heap[child].due < entry.due else { break }
+                Self.put(heap[child], at: place, &heap)
+                place = child
+            }
+            Self.put(entry, at: place, &heap)
+        }
+    }
+
+    @inline(__always)
+    private static func put(_ entry: Entry, at place: Int, _ heap: inout UnsafeMutableBufferPointer<Entry>) {
+        heap[place] = entry
+        entry.timer._withUnsafeGuaranteedRef { $0.place = place }
     }
 }

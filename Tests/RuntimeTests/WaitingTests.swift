@@ -111,13 +111,14 @@ import Testing
 
     @Test func `timers cancelled at random leave the rest in order and the heap empty`() {
         let heap = TimerHeap()
-        let began = ContinuousClock.now
+        let began = MonotonicClock.now()
+        let millisecond: Int64 = 1_000_000
         var random = SystemRandomNumberGenerator()
         var fired: [Int] = []
         var timers: [Int: Timer] = [:]
         for number in 0..<2000 {
             let due = Int.random(in: 0..<10_000, using: &random)
-            let timer = Timer(due: began + .milliseconds(due), heap: heap) { fired.append(due) }
+            let timer = Timer(due: began + Int64(due) * millisecond, heap: heap) { fired.append(due) }
             heap.add(timer)
             timers[number] = timer
         }
@@ -125,11 +126,19 @@ import Testing
         // A second time must not take out somebody else.
         for number in 0..<2000 where number % 3 != 0 { timers[number]?.cancel() }
         #expect(heap.count == 667)
-        #expect(heap.pop(dueAt: began - .milliseconds(1)) == nil)
-        while let timer = heap.pop(dueAt: began + .seconds(11)) { timer.run() }
+        #expect(heap.pop(dueAt: began - millisecond) == nil)
+        while let timer = heap.pop(dueAt: began + 11_000 * millisecond) { timer.run() }
         #expect(fired.count == 667)
         #expect(fired == fired.sorted())
         #expect(heap.count == 0)
+    }
+
+    @Test(arguments: [
+        (Duration.zero, 0), (.nanoseconds(1), 1), (.seconds(-5), 0), (.milliseconds(1500), 1_500_000_000),
+        (Duration(secondsComponent: 0, attosecondsComponent: 1), 1), (.seconds(Int64.max / 2), 3_000_000_000_000_000_000),
+    ] as [(Duration, Int64)])
+    func `a duration becomes nanoseconds, never fewer`(duration: Duration, nanoseconds: Int64) {
+        #expect(MonotonicClock.nanoseconds(duration) == nanoseconds)
     }
 
     @Test func `a task that never waits lets timers and other threads through`() async throws {
