@@ -39,7 +39,9 @@ struct Documents: Sendable {
 
     private func page(_ path: String, _ summary: String, _ html: String) -> Route {
         let hasAssets = assets != nil
-        return .get(path, summary, tag: "documents", family: .plain, access: .everyone, limit: .none,
+        // `/api/redoc/` and `/redoc/` would otherwise both be called getRedoc.
+        let id = "get" + path.split(separator: "/").map(\.capitalized).joined()
+        return .get(path, summary, id: id, tag: "documents", family: .plain, access: .everyone, limit: .none,
             returns: .ok(.string), produces: "text/html"
         ) { _ in
             guard hasAssets else {
@@ -151,4 +153,8 @@ enum Pages {
         const d=await r.json();if(!r.ok){$("state").textContent=d.detail;return;}token=d.access;connect();};
         </script></html>
         """
+}
+
+extension Substring {
+    fileprivate var capitalized: String { prefix(1).uppercased() + dropFirst() }
 }
