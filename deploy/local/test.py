@@ -111,7 +111,8 @@ def swift_environment(instance: Instance) -> dict[str, str]:
         "TEST_DATABASE_URL": Postgres(instance).create_test_role(),
         "TEST_KAFKA_BROKERS": instance.brokers,
         "TEST_BROKER_BINARY": str(SETUP / "broker"),
-        "ASSETS_DIR": str(SETUP / "share"),
+        "SENTIMENT_LEXICON": str(SETUP / "share" / "sentiment" / "vader_lexicon.txt"),
+        "DOCS_ASSETS": str(SETUP / "share" / "docs"),
         "LD_LIBRARY_PATH": instance.library_path(),
     }
 

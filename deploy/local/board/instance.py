@@ -29,7 +29,7 @@ PORTS = {
 
 # Given to each program by this file itself, so a value from outside would only break it.
 OWN = {"DATABASE_URL", "HOST", "PORT", "INTERNAL_PORT", "KAFKA_BROKERS", "KAFKA_PROFILE", "KAFKA_TOPIC_PREFIX",
-       "KAFKA_OPTIONS", "MIGRATIONS_DIR", "ASSETS_DIR", "SENTIMENT_LEXICON"}
+       "KAFKA_OPTIONS", "MIGRATIONS_DIR", "DOCS_ASSETS", "SENTIMENT_LEXICON"}
 
 
 class Refused(Exception):
@@ -183,7 +183,7 @@ class Instance:
             "PUBLIC_URL": self.url,
             "TWILIO_API_URL": self.simulator_url,
             "ALLOW_BASIC_AUTH": "true",
-            "ASSETS_DIR": str(SETUP / "share"),
+            "DOCS_ASSETS": str(SETUP / "share" / "docs"),
             "SENTIMENT_LEXICON": str(SETUP / "share" / "sentiment" / "vader_lexicon.txt"),
             # Simulated calls cost nothing and never stop.
             "FREE_PLAN_CALL_LIMIT": "10000000",

@@ -47,6 +47,18 @@ def tail(file: Path, lines: int) -> str:
         return "\n".join(log.read().decode(errors="replace").splitlines()[-lines:])
 
 
+def last_words(file: Path) -> str:
+    """What a program said before it ended: its trap's message when it crashed, else its last lines."""
+    text = tail(file, 400)
+    for mark in ("Fatal error", "Precondition failed", "Assertion failed", "Program crashed"):
+        lines = text.splitlines()
+        for number in range(len(lines) - 1, -1, -1):
+            if mark in lines[number]:
+                crash = [line for line in lines[number:number + 60] if line.strip() and "[system]" not in line]
+                return "\n".join(crash[:16])
+    return tail(file, 12)
+
+
 class Keeper:
     """Keeps one program running. `state`: stopped, starting, running, waiting (to restart), failed."""
 
@@ -101,7 +113,7 @@ class Keeper:
         self.tell(f"{self.program.name} ended: {how}")
         if code == MISCONFIGURED or len(self.deaths) >= DEATHS_MAX:
             often = "" if code == MISCONFIGURED else f" {len(self.deaths)} times within {DEATHS_SECONDS} s"
-            self.reason = f"{self.program.name} ended{often} ({how}); the end of {self.log}:\n{tail(self.log, 12)}"
+            self.reason = f"{self.program.name} ended{often} ({how}); see {self.log}:\n{last_words(self.log)}"
             self.state = "failed"
             self.tell(f"{self.program.name} is not started again")
             return False
