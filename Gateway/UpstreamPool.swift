@@ -7,7 +7,6 @@ import Shared
 /// `@unchecked Sendable`: confined to its loop; closures of answers that stream carry it and run there.
 final class UpstreamPool: @unchecked Sendable {
     let owner: Owner
-    private let loop: EventLoop
     private var replicas: Replicas
     private var idle: [[Upstream]]
     private let failures: Counter
@@ -16,9 +15,8 @@ final class UpstreamPool: @unchecked Sendable {
     private static let idleMax = 64
     private static let connectMax: Duration = .seconds(2)
 
-    init(_ owner: Owner, _ addresses: [(host: String, port: Int)], loop: EventLoop) {
+    init(_ owner: Owner, _ addresses: [(host: String, port: Int)]) {
         self.owner = owner
-        self.loop = loop
         replicas = Replicas(addresses)
         idle = addresses.map { _ in [] }
         failures = Metrics.shared.counter(
@@ -86,7 +84,7 @@ final class UpstreamPool: @unchecked Sendable {
 
     var isReachable: Bool { replicas.all.contains { $0.outUntil <= now } }
 
-    private var now: Double { loop.now.duration(to: .now).inSeconds + Self.origin.duration(to: loop.now).inSeconds }
+    private var now: Double { Self.origin.duration(to: .now).inSeconds }
     private static let origin = ContinuousClock.now
 }
 
@@ -104,7 +102,7 @@ final class Upstreams: @unchecked Sendable {
         let loop = EventLoop.required()
         return lock.withLock {
             if let known = pools[ObjectIdentifier(loop)]?[owner] { return known }
-            let pool = UpstreamPool(owner, addresses[owner] ?? [], loop: loop)
+            let pool = UpstreamPool(owner, addresses[owner] ?? [])
             pools[ObjectIdentifier(loop), default: [:]][owner] = pool
             return pool
         }

@@ -47,8 +47,9 @@ enum UsageStore {
     ) async throws -> Change? {
         try await tx.queryOne(
             """
+            -- `before` must not lock: a row this statement updates itself would then be passed over.
             WITH before AS (
-                SELECT seconds, version FROM metered_calls WHERE call_id = \(call.id) FOR UPDATE
+                SELECT seconds FROM metered_calls WHERE call_id = \(call.id)
             ), after AS (
                 INSERT INTO metered_calls AS m (call_id, workspace_id, period_start, seconds, ended, version)
                 VALUES (\(call.id), \(call.workspaceID), \(periodStart), \(seconds), \(ended), \(call.version))

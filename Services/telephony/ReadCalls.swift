@@ -73,7 +73,7 @@ enum ReadCalls {
         let condition = conditions(filter)
         let row = try await database.queryOne(
             """
-            SELECT count(*) AS n FROM (SELECT 1 FROM calls c WHERE \(fragment: condition) LIMIT \(exactMax + 1)) AS some
+            SELECT count(*) AS n FROM (SELECT 1 FROM calls c WHERE \(fragment: condition) LIMIT \(exactMax + 1)) AS counted
             """)
         let count: Int = try row.map { try $0["n"] } ?? 0
         guard count > exactMax else { return .exact(count) }

@@ -47,7 +47,7 @@ enum ReadEscalations {
         let row = try await database.queryOne(
             """
             SELECT count(*) AS n FROM (
-                SELECT 1 FROM escalations e WHERE \(fragment: condition) LIMIT \(ReadCalls.exactMax + 1)) AS some
+                SELECT 1 FROM escalations e WHERE \(fragment: condition) LIMIT \(ReadCalls.exactMax + 1)) AS counted
             """)
         let count: Int = try row.map { try $0["n"] } ?? 0
         return (escalations, next, count > ReadCalls.exactMax ? .estimate(count) : .exact(count))

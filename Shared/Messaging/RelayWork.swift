@@ -155,18 +155,22 @@ final class RelayWork {
             let batch = state.rows[..<count]
             let deliveries = try await producer.send(batch.map { record($0, isRepublished: $0.seq <= state.highest) })
             var ends: [String: Int64] = [:]
+            // What is kept to compare with a log's end is each partition's first offset of the batch: some brokers say
+            // that a log ends behind the first record of its last batch, not behind the last one.
+            var firsts: [String: Int64] = [:]
             var isNewLog = false
             for (row, delivery) in zip(batch, deliveries) {
                 let place = "\(row.topic)/\(delivery.partition)"
                 // Offsets only grow, unless the log began anew since the last batch.
                 if let last = ends[place] ?? state.offsets[place], delivery.offset <= last { isNewLog = true }
                 ends[place] = delivery.offset
+                firsts[place] = firsts[place] ?? delivery.offset
             }
             guard !isNewLog else {
                 beginAnew(tx)
                 return .more
             }
-            if let last = batch.last { RelayStore.move(to: last.seq, offsets: ends, tx) }
+            if let last = batch.last { RelayStore.move(to: last.seq, offsets: firsts, tx) }
             note(batch, highest: state.highest)
             return count == state.rows.count && count < Self.batchMax ? .idle : .more
         }

@@ -76,8 +76,8 @@ public struct Transaction: ~Copyable {
         try await state.run(query).affected
     }
 
-    /// Sent together with COMMIT, in order, without a round trip of its own. When it fails, the transaction is rolled
-    /// back and `transaction` throws its error.
+    /// Sent together with the next statement or with COMMIT, in order, without a round trip of its own: what follows sees
+    /// its effect. When it fails, so does what it travels with, and the transaction is rolled back.
     public func enqueue(_ query: Query) {
         state.enqueued.append(query)
     }
@@ -112,8 +112,13 @@ final class TransactionState {
     private func run(_ item: Batch.Item, refusal: String?) async throws -> Rows {
         if let failure { throw failure }
         try Task.checkCancellation()
-        if let refusal { throw fail(UnsendableValue(reason: refusal)) }
-        let items = hasBegun ? [item] : [.control(isolation.begin), item]
+        let ahead = enqueued
+        enqueued.removeAll()
+        if let refusal = refusal ?? ahead.lazy.compactMap(\.parameters.refusal).first {
+            throw fail(UnsendableValue(reason: refusal))
+        }
+        let begin: [Batch.Item] = hasBegun ? [] : [.control(isolation.begin)]
+        let items = begin + ahead.map(Batch.Item.query) + [item]
         hasBegun = true
         do {
             let rows = try await connection.perform(Batch(items, isShared: false))
