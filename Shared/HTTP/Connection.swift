@@ -31,7 +31,7 @@ final class Connection: @unchecked Sendable {
     private var timedOut = false
     /// Where the listener keeps it.
     var index = 0
-    /// Who has the stream when HTTP is through with it.
+    /// Who has the stream when HTTP is through with it; set when ``run()`` returns because of that.
     var takeover: Takeover?
     /// What to do when the server stops and the stage is `upgraded`.
     var onDrain: (() -> Void)?
@@ -43,25 +43,21 @@ final class Connection: @unchecked Sendable {
         parser = RequestParser(limits: listener.limits.head)
     }
 
+    /// Serves requests until the connection ends or is taken over.
     func run() async {
         do {
-            try await exchanges()
-            // Begun here, with the frames of the last request gone: a socket may live for hours.
-            try await takeover?.run(self)
+            enter(.head, limits.headSeconds)
+            try await transport.handshake()
+            while let head = try await nextHead() {
+                guard try await serve(head) else { break }
+            }
+            if takeover != nil { return }
+            try await flush()
         } catch {
             // The peer is gone or broke the rules in a way that no answer helps; the connection ends either way.
             listener.note(error, transport.peer)
         }
         transport.close()
-    }
-
-    private func exchanges() async throws {
-        enter(.head, limits.headSeconds)
-        try await transport.handshake()
-        while let head = try await nextHead() {
-            guard try await serve(head) else { break }
-        }
-        if takeover == nil { try await flush() }
     }
 
     // MARK: - Time

@@ -4,12 +4,20 @@ extension Connection {
         case stream(@Sendable (Transport, [UInt8]) async throws -> Void)
         case webSocket(WebSocketUpgrade)
 
-        func run(_ connection: Connection) async throws {
-            switch self {
-            case .stream(let serve): try await serve(connection.transport, connection.inbound.takeAll())
-            case .webSocket(let wish): await connection.socket(wish).serve(wish.serve)
+    }
+
+    /// Runs the other protocol to its end. In a task of its own: what requests needed of the first task's memory is
+    /// given back, which counts for a socket that lives for hours.
+    func run(_ takeover: Takeover) async {
+        do {
+            switch takeover {
+            case .stream(let serve): try await serve(transport, inbound.takeAll())
+            case .webSocket(let wish): await socket(wish).serve(wish.serve)
             }
+        } catch {
+            listener.note(error, transport.peer)
         }
+        transport.close()
     }
 
     /// Answers 101 with the response's own fields.

@@ -44,7 +44,7 @@ final class Inbound {
 
     /// Waits for bytes and runs `look` over all that are unused; nil when the peer has closed its side.
     func more<T>(_ look: (UnsafeBufferPointer<UInt8>) throws -> (used: Int, T)) async throws -> T? {
-        await transport.breathe()
+        if transport.isGreedy() { await Task.yield() }
         while true {
             switch try transport.tryRead(scratch.memory) {
             case .end: return nil

@@ -84,7 +84,11 @@ final class Listener: @unchecked Sendable {
         connections.append(connection)
         EventLoop.required().spawn("connection") { [self] in
             await connection.run()
-            remove(connection)
+            guard let takeover = connection.takeover else { return remove(connection) }
+            EventLoop.required().spawn("takeover") { [self] in
+                await connection.run(takeover)
+                remove(connection)
+            }
         }
     }
 

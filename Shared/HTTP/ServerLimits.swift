@@ -21,7 +21,7 @@ public struct ServerLimits: Sendable {
     public var drainSeconds = 10
     /// Answers to pipelined requests are sent together up to this many bytes.
     public var pipelineMax = 64 * 1024
-    /// Per loop. A connection costs about 3 KiB idle, so this is 60 MiB; the kernel's table is the other limit.
+    /// Per loop. A connection costs about 5 KiB idle, so this is 100 MiB; the kernel's table is the other limit.
     public var connectionsMax = 20_000
 
     public init() {}

@@ -64,13 +64,13 @@ public final class Transport: @unchecked Sendable {
         try await socket.waitReadable()
     }
 
-    /// Lets the loop's others have a turn when this stream has had something to read so often in a row that its task
-    /// never waited: a peer that sends without pause must not keep the loop to itself.
-    func breathe() async {
+    /// True when this stream has had something to read so often in a row that its task never waited. The task then
+    /// yields: a peer that sends without pause must not keep the loop to itself.
+    func isGreedy() -> Bool {
         eager += 1
-        guard eager >= Self.eagerMax else { return }
+        guard eager >= Self.eagerMax else { return false }
         eager = 0
-        await Task.yield()
+        return true
     }
 
     /// Some microseconds' worth of small requests, or 1 MiB of a large body.
@@ -86,7 +86,7 @@ public final class Transport: @unchecked Sendable {
             }
             switch outcome {
             case .bytes:
-                await breathe()
+                if isGreedy() { await Task.yield() }
                 return bytes
             case .end: return nil
             case .again: try await waitReadable()

@@ -15,11 +15,11 @@ private let chunkedHead = "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chu
         } _: { server in
             let client = try RawClient(server.boundPort)
             client.send("POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
-            #expect(try client.readHead() == "HTTP/1.1 100 Continue\r\n\r\n")
+            #expect(try await client.readHead() == "HTTP/1.1 100 Continue\r\n\r\n")
             client.send("hello")
-            #expect(try client.readResponse().body == "hello")
+            #expect(try await client.readResponse().body == "hello")
             client.send("POST /refuse HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
-            let refused = try client.readAll()
+            let refused = try await client.readAll()
             #expect(refused.hasPrefix("HTTP/1.1 413 "))
             #expect(refused.contains("Connection: close"))
         }
@@ -30,10 +30,10 @@ private let chunkedHead = "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chu
             let client = try RawClient(server.boundPort)
             client.send("POST /1 HTTP/1.1\r\nHost: h\r\nContent-Length: 30000\r\n\r\n")
             client.send(String(repeating: "GET / HTTP/1.1\r\n", count: 1875))
-            #expect(try client.readResponse().body == "/1")
+            #expect(try await client.readResponse().body == "/1")
             client.send(chunkedHead + "5\r\nhello\r\n0\r\n\r\nGET /2 HTTP/1.1\r\nHost: h\r\n\r\n")
-            #expect(try client.readResponse().body == "/a")
-            #expect(try client.readResponse().body == "/2")
+            #expect(try await client.readResponse().body == "/a")
+            #expect(try await client.readResponse().body == "/2")
         }
     }
 
@@ -42,7 +42,7 @@ private let chunkedHead = "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chu
             let client = try RawClient(server.boundPort)
             client.send("POST /1 HTTP/1.1\r\nHost: h\r\nContent-Length: 800000\r\n\r\n")
             client.send([UInt8](repeating: 65, count: 800_000))
-            let all = try client.readAll()
+            let all = try await client.readAll()
             #expect(all.hasPrefix("HTTP/1.1 413 "))
             #expect(all.contains("Connection: close"))
             #expect(all.hasSuffix("too large"))
@@ -58,10 +58,10 @@ private let chunkedHead = "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chu
         } _: { server in
             let declared = try RawClient(server.boundPort)
             declared.send("POST /1 HTTP/1.1\r\nHost: h\r\nContent-Length: 100000000\r\n\r\n")
-            #expect(try declared.readAll().hasSuffix("too large"))
+            #expect(try await declared.readAll().hasSuffix("too large"))
             let chunked = try RawClient(server.boundPort)
             chunked.send(chunkedHead + "600\r\n" + String(repeating: "x", count: 0x600) + "\r\n0\r\n\r\n")
-            #expect(try chunked.readResponse().status == 413)
+            #expect(try await chunked.readResponse().status == 413)
         }
     }
 
@@ -118,7 +118,7 @@ private let chunkedHead = "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chu
             let client = try RawClient(server.boundPort)
             client.send("POST /1 HTTP/1.1\r\nHost: h\r\nContent-Length: \(content.count)\r\n\r\n")
             client.send(content)
-            #expect(try client.readResponse().body == "300000 \(expected)")
+            #expect(try await client.readResponse().body == "300000 \(expected)")
             client.send(chunkedHead)
             var at = 0
             for size in [1, 70_000, 3, 100_000, 129_996] {
@@ -126,7 +126,7 @@ private let chunkedHead = "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chu
                 at += size
             }
             client.send(ChunkedEncoder.end)
-            #expect(try client.readResponse().body == "300000 \(expected)")
+            #expect(try await client.readResponse().body == "300000 \(expected)")
         }
     }
 
@@ -142,13 +142,13 @@ private let chunkedHead = "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chu
         } _: { server in
             let client = try RawClient(server.boundPort)
             client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
-            let head = try client.readHead()
+            let head = try await client.readHead()
             #expect(head.contains("Transfer-Encoding: chunked"))
-            let all = try client.readAll()
+            let all = try await client.readAll()
             #expect(all.hasPrefix("6\r\nhello \r\n5\r\nworld\r\n0\r\n\r\nHTTP/1.1 200"))
             let old = try RawClient(server.boundPort)
             old.send("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
-            let answer = try old.readAll()
+            let answer = try await old.readAll()
             #expect(!answer.contains("chunked"))
             #expect(answer.hasSuffix("\r\n\r\nhello world"))
         }
@@ -164,10 +164,10 @@ private let chunkedHead = "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chu
         } _: { server in
             let chunked = try RawClient(server.boundPort)
             chunked.send("GET /throw HTTP/1.1\r\nHost: h\r\n\r\n")
-            #expect(try chunked.readAll().hasSuffix("4\r\nhalf\r\n"))
+            #expect(try await chunked.readAll().hasSuffix("4\r\nhalf\r\n"))
             let short = try RawClient(server.boundPort)
             short.send("GET /length HTTP/1.1\r\nHost: h\r\n\r\n")
-            #expect(try short.readAll().hasSuffix("\r\n\r\nhalf"))
+            #expect(try await short.readAll().hasSuffix("\r\n\r\nhalf"))
         }
     }
 
@@ -184,7 +184,7 @@ private let chunkedHead = "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chu
         } _: { server in
             let client = try RawClient(server.boundPort, receiveBuffer: 64 * 1024)
             client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
-            _ = try client.readHead()
+            _ = try await client.readHead()
             progress.continuation.finish()
             var written = 0
             for await number in progress.stream { written = number }
@@ -204,16 +204,16 @@ private let chunkedHead = "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chu
                 var total = 0
                 for _ in 0..<10 {
                     firehose.send(requests)
-                    total += try firehose.readResponses(20_000)
+                    total += try await firehose.readResponses(20_000)
                 }
                 return total
             }.value
             let clock = ContinuousClock()
             for _ in 0..<20 {
                 let other = try RawClient(port)
-                let took = try clock.measure {
+                let took = try await clock.measure {
                     other.send("GET /other HTTP/1.1\r\nHost: h\r\n\r\n")
-                    _ = try other.readResponse()
+                    _ = try await other.readResponse()
                 }
                 #expect(took < .seconds(1))
             }
@@ -256,7 +256,7 @@ private let chunkedHead = "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chu
             var outcomes = kept.stream.makeAsyncIterator()
             let client = try RawClient(server.boundPort)
             client.send("POST /body HTTP/1.1\r\nHost: h\r\nContent-Length: 100000000\r\n\r\nx")
-            _ = try client.readHead()
+            _ = try await client.readHead()
             client.endSending()
             #expect(await outcomes.next() == "refused")
             let other = try RawClient(server.boundPort)

@@ -113,53 +113,58 @@ final class RawClient: @unchecked Sendable {
 
     func endSending() { shutdown(descriptor, Int32(SHUT_WR)) }
 
-    private func more() throws -> Bool {
+    /// Waits on a thread of its own: blocked threads of the tests' pool could leave none to what they wait for.
+    private static let threads = Blocking(threads: 32, queueMax: 32)
+
+    private func more() async throws -> Bool {
         if isEnded { return false }
-        var buffer = [UInt8](repeating: 0, count: 64 * 1024)
-        let count = recv(descriptor, &buffer, buffer.count, 0)
-        if count < 0, errno == EAGAIN { throw Failure("nothing came; so far: \(text)") }
-        if count <= 0 {
-            isEnded = true
-            return false
+        let descriptor = descriptor
+        let bytes: [UInt8]? = try await Self.threads.run {
+            var buffer = [UInt8](repeating: 0, count: 64 * 1024)
+            let count = recv(descriptor, &buffer, buffer.count, 0)
+            if count < 0, errno == EAGAIN { return nil }
+            return Array(buffer[..<max(0, count)])
         }
-        received += buffer[..<count]
-        return true
+        guard let bytes else { throw Failure("nothing came; so far: \(text)") }
+        if bytes.isEmpty { isEnded = true }
+        received += bytes
+        return !bytes.isEmpty
     }
 
     private var text: String { String(decoding: received, as: UTF8.self) }
 
     /// Everything until the other side closes.
-    func readAll() throws -> String {
-        while try more() {}
+    func readAll() async throws -> String {
+        while try await more() {}
         defer { received = [] }
         return text
     }
 
-    func readBytes(_ count: Int) throws -> [UInt8] {
+    func readBytes(_ count: Int) async throws -> [UInt8] {
         while received.count < count {
-            guard try more() else { throw Failure("closed after \(received.count) of \(count) bytes: \(text)") }
+            guard try await more() else { throw Failure("closed after \(received.count) of \(count) bytes: \(text)") }
         }
         defer { received.removeFirst(count) }
         return Array(received[..<count])
     }
 
-    func readHead() throws -> String {
+    func readHead() async throws -> String {
         while true {
             if let end = text.range(of: "\r\n\r\n") {
                 let head = String(text[..<end.upperBound])
                 received.removeFirst(head.utf8.count)
                 return head
             }
-            guard try more() else { throw Failure("closed before the end of a head: \(text)") }
+            guard try await more() else { throw Failure("closed before the end of a head: \(text)") }
         }
     }
 
     /// Counts heads until there are as many; for answers whose content does not matter.
-    func readResponses(_ wanted: Int) throws -> Int {
+    func readResponses(_ wanted: Int) async throws -> Int {
         var found = 0
         var tail: [UInt8] = []
         while found < wanted {
-            guard try more() else { return found }
+            guard try await more() else { return found }
             tail += received
             received = []
             var start = 0
@@ -173,14 +178,14 @@ final class RawClient: @unchecked Sendable {
     }
 
     /// One response with a Content-Length.
-    func readResponse() throws -> (status: Int, head: String, body: String) {
-        let head = try readHead()
+    func readResponse() async throws -> (status: Int, head: String, body: String) {
+        let head = try await readHead()
         var length = 0
         for line in head.split(separator: "\r\n") where line.lowercased().hasPrefix("content-length: ") {
             length = Int(line.dropFirst(16)) ?? 0
         }
         let status = Int(head.dropFirst(9).prefix(3)) ?? 0
-        return (status, head, String(decoding: try readBytes(length), as: UTF8.self))
+        return (status, head, String(decoding: try await readBytes(length), as: UTF8.self))
     }
 }
 

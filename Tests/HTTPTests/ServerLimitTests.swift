@@ -34,7 +34,7 @@ private var hasty: ServerLimits {
             client.send("GET / HTTP/1.1\r\nHost: h\r\n")
             // Every further line would wind up a clock that starts anew with each byte.
             repeat { client.send("X-A: b\r\n") } while !client.isAnswered(within: 100) && clock.now - began < .seconds(8)
-            #expect(try client.readAll().hasPrefix("HTTP/1.1 408 "))
+            #expect(try await client.readAll().hasPrefix("HTTP/1.1 408 "))
             #expect(clock.now - began < .seconds(5))
         }
     }
@@ -42,11 +42,11 @@ private var hasty: ServerLimits {
     @Test func `a silent connection is closed without a word`() async throws {
         try await withServer(limits: hasty, handler: read) { server in
             let fresh = try RawClient(server.boundPort)
-            #expect(try fresh.readAll() == "")
+            #expect(try await fresh.readAll() == "")
             let used = try RawClient(server.boundPort)
             used.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
-            #expect(try used.readResponse().status == 200)
-            #expect(try used.readAll() == "")
+            #expect(try await used.readResponse().status == 200)
+            #expect(try await used.readAll() == "")
         }
     }
 
@@ -55,7 +55,7 @@ private var hasty: ServerLimits {
             for start in ["Content-Length: 10\r\n\r\nabc", "Transfer-Encoding: chunked\r\n\r\n5\r\nab"] {
                 let client = try RawClient(server.boundPort)
                 client.send("POST / HTTP/1.1\r\nHost: h\r\n" + start)
-                let all = try client.readAll()
+                let all = try await client.readAll()
                 #expect(all.hasPrefix("HTTP/1.1 408 "))
                 #expect(all.contains("Connection: close"))
             }
@@ -69,7 +69,7 @@ private var hasty: ServerLimits {
             let clock = ContinuousClock()
             let began = clock.now
             repeat { client.send("x") } while !client.isAnswered(within: 100) && clock.now - began < .seconds(8)
-            #expect(try client.readAll().hasPrefix("HTTP/1.1 408 "))
+            #expect(try await client.readAll().hasPrefix("HTTP/1.1 408 "))
             #expect(clock.now - began < .seconds(6))
         }
     }
@@ -106,17 +106,17 @@ private var hasty: ServerLimits {
         let port = server.boundPort
         let idle = try RawClient(port)
         idle.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
-        #expect(try idle.readResponse().status == 200)
+        #expect(try await idle.readResponse().status == 200)
         let busy = try RawClient(port)
         busy.send("GET /slow HTTP/1.1\r\nHost: h\r\n\r\n")
         for await _ in begun.stream { break }
 
         async let stopped: Void = server.stop(deadline: .seconds(5))
         // The idle one hears of it at once, so the listener is closed by then.
-        #expect(try idle.readAll() == "")
+        #expect(try await idle.readAll() == "")
         #expect(throws: (any Error).self) { try RawClient(port) }
         release.continuation.yield()
-        let all = try busy.readAll()
+        let all = try await busy.readAll()
         #expect(all.hasSuffix("done"))
         #expect(all.contains("Connection: close"))
         await stopped
@@ -139,7 +139,7 @@ private var hasty: ServerLimits {
         let clock = ContinuousClock()
         let took = await clock.measure { await server.stop(deadline: .milliseconds(200)) }
         #expect(took < .seconds(3))
-        #expect(try client.readAll() == "")
+        #expect(try await client.readAll() == "")
         group.stop()
     }
 
@@ -154,14 +154,14 @@ private var hasty: ServerLimits {
         } _: { server in
             let client = try RawClient(server.boundPort)
             client.send("GET / HTTP/1.1\r\nHost: h\r\nUpgrade: echo\r\nConnection: upgrade\r\n\r\nahead")
-            let head = try client.readHead()
+            let head = try await client.readHead()
             #expect(head.hasPrefix("HTTP/1.1 101 Switching Protocols\r\n"))
             #expect(head.contains("Upgrade: echo\r\n"))
-            #expect(try client.readBytes(5) == Array("ahead".utf8))
+            #expect(try await client.readBytes(5) == Array("ahead".utf8))
             client.send("more")
-            #expect(try client.readBytes(4) == Array("more".utf8))
+            #expect(try await client.readBytes(4) == Array("more".utf8))
             client.endSending()
-            #expect(try client.readAll() == "")
+            #expect(try await client.readAll() == "")
         }
     }
 }

@@ -22,7 +22,7 @@ import Testing
             let client = try RawClient(server.boundPort)
             for number in 0..<3 {
                 client.send("GET /\(number) HTTP/1.1\r\nHost: h\r\n\r\n")
-                let answer = try client.readResponse()
+                let answer = try await client.readResponse()
                 #expect(answer.status == 200)
                 #expect(answer.body == "GET /\(number) ")
                 #expect(answer.head.contains("\r\nDate: "))
@@ -40,7 +40,7 @@ import Testing
                 for cut in 1..<whole.count {
                     client.send(Array(whole[..<cut]))
                     client.send(Array(whole[cut...]))
-                    #expect(try client.readResponse().body == "POST /a hello")
+                    #expect(try await client.readResponse().body == "POST /a hello")
                 }
             }
         }
@@ -54,7 +54,7 @@ import Testing
         } _: { server in
             let client = try RawClient(server.boundPort)
             client.send((0..<50).map { "POST /\($0) HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nab" }.joined())
-            for number in 0..<50 { #expect(try client.readResponse().body == "POST /\(number) ab") }
+            for number in 0..<50 { #expect(try await client.readResponse().body == "POST /\(number) ab") }
         }
     }
 
@@ -62,7 +62,7 @@ import Testing
         try await withServer(handler: echo) { server in
             let client = try RawClient(server.boundPort)
             client.send("GET /1 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\nGET /2 HTTP/1.1\r\nHost: h\r\n\r\n")
-            let all = try client.readAll()
+            let all = try await client.readAll()
             #expect(all.contains("GET /1 "))
             #expect(!all.contains("GET /2 "))
             #expect(all.contains("Connection: close"))
@@ -84,7 +84,7 @@ import Testing
         try await withServer(handler: echo) { server in
             let client = try RawClient(server.boundPort)
             client.send(text + "GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n")
-            let all = try client.readAll()
+            let all = try await client.readAll()
             #expect(all.hasPrefix("HTTP/1.1 \(status) "))
             #expect(all.contains("Connection: close"))
             #expect(!all.contains("smuggled"))
@@ -95,11 +95,11 @@ import Testing
         try await withServer(handler: echo) { server in
             let closing = try RawClient(server.boundPort)
             closing.send("GET /a HTTP/1.0\r\n\r\n")
-            #expect(try closing.readAll().hasSuffix("GET /a "))
+            #expect(try await closing.readAll().hasSuffix("GET /a "))
             let keeping = try RawClient(server.boundPort)
             for _ in 0..<2 {
                 keeping.send("GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
-                #expect(try keeping.readResponse().head.contains("Connection: keep-alive"))
+                #expect(try await keeping.readResponse().head.contains("Connection: keep-alive"))
             }
         }
     }
@@ -108,9 +108,9 @@ import Testing
         try await withServer(handler: echo) { server in
             let client = try RawClient(server.boundPort)
             client.send("HEAD /a HTTP/1.1\r\nHost: h\r\n\r\nGET /b HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
-            let head = try client.readHead()
+            let head = try await client.readHead()
             #expect(head.contains("Content-Length: 8\r\n"))
-            #expect(try client.readAll().hasPrefix("HTTP/1.1 200 OK\r\n"))
+            #expect(try await client.readAll().hasPrefix("HTTP/1.1 200 OK\r\n"))
         }
     }
 
@@ -124,7 +124,7 @@ import Testing
         } _: { server in
             let client = try RawClient(server.boundPort)
             client.send("GET /a HTTP/1.1\r\nHost: h\r\n\r\n")
-            let answer = try client.readResponse()
+            let answer = try await client.readResponse()
             #expect(answer.body == "abc")
             #expect(!answer.head.contains("chunked"))
             #expect(!answer.head.contains("close"))
@@ -137,7 +137,7 @@ import Testing
             let client = try RawClient(server.boundPort)
             for _ in 0..<2 {
                 client.send("GET /a HTTP/1.1\r\nHost: h\r\n\r\n")
-                #expect(try client.readResponse().body.utf8.count == large.count)
+                #expect(try await client.readResponse().body.utf8.count == large.count)
             }
         }
     }
@@ -147,7 +147,7 @@ import Testing
             let client = try RawClient(server.boundPort)
             client.send("GET /204 HTTP/1.1\r\nHost: h\r\n\r\nGET /304 HTTP/1.1\r\nHost: h\r\n\r\n")
             for status in ["204", "304"] {
-                let head = try client.readHead()
+                let head = try await client.readHead()
                 #expect(head.hasPrefix("HTTP/1.1 \(status) "))
                 #expect(!head.contains("Content-Length"))
             }

@@ -98,12 +98,12 @@ import Testing
             } _: { front in
                 let client = try RawClient(front.boundPort)
                 client.send("GET / HTTP/1.1\r\nHost: h\r\nUpgrade: echo\r\nConnection: upgrade\r\n\r\nahead")
-                #expect(try client.readHead().hasPrefix("HTTP/1.1 101 "))
-                #expect(try client.readBytes(5) == Array("ahead".utf8))
+                #expect(try await client.readHead().hasPrefix("HTTP/1.1 101 "))
+                #expect(try await client.readBytes(5) == Array("ahead".utf8))
                 client.send("and more")
-                #expect(try client.readBytes(8) == Array("and more".utf8))
+                #expect(try await client.readBytes(8) == Array("and more".utf8))
                 client.endSending()
-                #expect(try client.readAll() == "")
+                #expect(try await client.readAll() == "")
             }
         }
     }

@@ -101,9 +101,9 @@ private func withCertificate(_ body: (TLS.Files) async throws -> Void) async thr
             try await withServer(limits: hasty, tls: files, handler: { _ in .text(200, "secret") }) { server in
                 let plain = try RawClient(server.boundPort)
                 plain.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
-                #expect(try !plain.readAll().contains("secret"))
+                #expect(try await !plain.readAll().contains("secret"))
                 let silent = try RawClient(server.boundPort)
-                #expect(try silent.readAll() == "")
+                #expect(try await silent.readAll() == "")
             }
         }
     }

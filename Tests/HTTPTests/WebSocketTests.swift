@@ -33,12 +33,12 @@ private func echoServer(
 
 extension RawClient {
     /// One unmasked frame as a server sends it.
-    fileprivate func readFrame() throws -> (opcode: UInt8, payload: [UInt8]) {
-        let head = try readBytes(2)
+    fileprivate func readFrame() async throws -> (opcode: UInt8, payload: [UInt8]) {
+        let head = try await readBytes(2)
         var length = Int(head[1] & 0x7F)
-        if length == 126 { length = try readBytes(2).reduce(0) { $0 << 8 | Int($1) } }
-        if length == 127 { length = try readBytes(8).reduce(0) { $0 << 8 | Int($1) } }
-        return (head[0], try readBytes(length))
+        if length == 126 { length = try await readBytes(2).reduce(0) { $0 << 8 | Int($1) } }
+        if length == 127 { length = try await readBytes(8).reduce(0) { $0 << 8 | Int($1) } }
+        return (head[0], try await readBytes(length))
     }
 
     fileprivate func sendFrame(_ opcode: Opcode, _ payload: [UInt8]) {
@@ -46,11 +46,11 @@ extension RawClient {
     }
 
     /// Reads up to the server's close frame and hands its code back; the connection must end behind it.
-    fileprivate func closeCode() throws -> UInt16 {
+    fileprivate func closeCode() async throws -> UInt16 {
         while true {
-            let frame = try readFrame()
+            let frame = try await readFrame()
             guard frame.opcode == 0x88 else { continue }
-            #expect(try readAll() == "")
+            #expect(try await readAll() == "")
             return frame.payload.count < 2 ? 1005 : UInt16(frame.payload[0]) << 8 | UInt16(frame.payload[1])
         }
     }
@@ -61,11 +61,11 @@ extension RawClient {
         try await withServer(handler: echoServer()) { server in
             let client = try RawClient(server.boundPort)
             client.send(handshake)
-            let head = try client.readHead()
+            let head = try await client.readHead()
             #expect(head.hasPrefix("HTTP/1.1 101 Switching Protocols\r\n"))
             #expect(head.contains("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"))
             client.sendFrame(.text, Array("hi".utf8))
-            #expect(try client.readFrame() == (0x81, Array("hi".utf8)))
+            #expect(try await client.readFrame() == (0x81, Array("hi".utf8)))
         }
     }
 
@@ -75,9 +75,9 @@ extension RawClient {
             for cut in 1..<frame.count {
                 let client = try RawClient(server.boundPort)
                 client.send(Array(handshake.utf8) + frame[..<cut])
-                _ = try client.readHead()
+                _ = try await client.readHead()
                 client.send(Array(frame[cut...]))
-                #expect(try client.readFrame().payload == Array("hello".utf8))
+                #expect(try await client.readFrame().payload == Array("hello".utf8))
             }
         }
     }
@@ -93,7 +93,7 @@ extension RawClient {
             let client = try RawClient(server.boundPort)
             let pieces = handshake.split(separator: part, omittingEmptySubsequences: false)
             client.send(pieces.joined(separator: wrong))
-            let answer = try client.readAll()
+            let answer = try await client.readAll()
             #expect(answer.hasPrefix("HTTP/1.1 \(status) "))
             if wrong.hasSuffix(" 8") { #expect(answer.contains("Sec-WebSocket-Version: 13\r\n")) }
         }
@@ -103,7 +103,7 @@ extension RawClient {
         try await withServer(handler: echoServer(origins: ["https://good.example"])) { server in
             let client = try RawClient(server.boundPort)
             client.send(handshake.replacing("Host: h", with: "Host: h\r\nOrigin: https://good.example"))
-            #expect(try client.readHead().hasPrefix("HTTP/1.1 101 "))
+            #expect(try await client.readHead().hasPrefix("HTTP/1.1 101 "))
         }
     }
 
@@ -121,9 +121,9 @@ extension RawClient {
         try await withServer(handler: echoServer()) { server in
             let client = try RawClient(server.boundPort)
             client.send(Array(handshake.utf8) + frame)
-            _ = try client.readHead()
+            _ = try await client.readHead()
             client.endSending()
-            #expect(try client.closeCode() == code)
+            #expect(try await client.closeCode() == code)
         }
     }
 
@@ -131,14 +131,14 @@ extension RawClient {
         try await withServer(handler: echoServer()) { server in
             let client = try RawClient(server.boundPort)
             client.send(handshake)
-            _ = try client.readHead()
+            _ = try await client.readHead()
             var first = Frame.encode(.text, Array("a".utf8), mask: 1)
             first[0] = 0x01
             client.send(first)
             client.sendFrame(.ping, [1, 2, 3])
             client.sendFrame(.continuation, Array("b".utf8))
-            #expect(try client.readFrame() == (0x8A, [1, 2, 3]))
-            #expect(try client.readFrame() == (0x81, Array("ab".utf8)))
+            #expect(try await client.readFrame() == (0x8A, [1, 2, 3]))
+            #expect(try await client.readFrame() == (0x81, Array("ab".utf8)))
         }
     }
 
@@ -156,15 +156,15 @@ extension RawClient {
         } _: { server in
             let client = try RawClient(server.boundPort)
             client.send(handshake)
-            _ = try client.readHead()
+            _ = try await client.readHead()
             // Answered pings keep it open.
             for _ in 0..<3 {
-                let ping = try client.readFrame()
+                let ping = try await client.readFrame()
                 #expect(ping.opcode == 0x89)
                 client.sendFrame(.pong, ping.payload)
             }
-            #expect(try client.readFrame().opcode == 0x89)
-            #expect(try client.readAll() == "")
+            #expect(try await client.readFrame().opcode == 0x89)
+            #expect(try await client.readAll() == "")
             var all = codes.stream.makeAsyncIterator()
             #expect(await all.next() == .some(.abnormal))
         }
@@ -188,13 +188,13 @@ extension RawClient {
         } _: { server in
             let slow = try RawClient(server.boundPort, receiveBuffer: 32 * 1024)
             slow.send(handshake)
-            _ = try slow.readHead()
+            _ = try await slow.readHead()
             let quick = try RawClient(server.boundPort)
             quick.send(handshake.replacing("/ws", with: "/quick"))
-            _ = try quick.readHead()
+            _ = try await quick.readHead()
             quick.sendFrame(.text, Array("still here".utf8))
-            #expect(try quick.readFrame().payload == Array("still here".utf8))
-            #expect(try slow.closeCode() == 1013)
+            #expect(try await quick.readFrame().payload == Array("still here".utf8))
+            #expect(try await slow.closeCode() == 1013)
         }
     }
 
@@ -205,13 +205,13 @@ extension RawClient {
         try await server.start(on: group)
         let client = try RawClient(server.boundPort)
         client.send(handshake)
-        _ = try client.readHead()
+        _ = try await client.readHead()
         async let stopped: Void = server.stop(deadline: .seconds(5))
-        let frame = try client.readFrame()
+        let frame = try await client.readFrame()
         #expect(frame.opcode == 0x88)
         #expect(Array(frame.payload.prefix(2)) == [0x03, 0xE9])
         client.sendFrame(.close, [0x03, 0xE9])
-        #expect(try client.readAll() == "")
+        #expect(try await client.readAll() == "")
         await stopped
         group.stop()
     }
@@ -269,11 +269,11 @@ extension RawClient {
             for (path, code) in [("/ws", 1000 as UInt16), ("/throw", 1011)] {
                 let client = try RawClient(server.boundPort)
                 client.send(handshake.replacing("/ws", with: path))
-                _ = try client.readHead()
-                let frame = try client.readFrame()
+                _ = try await client.readHead()
+                let frame = try await client.readFrame()
                 #expect(UInt16(frame.payload[0]) << 8 | UInt16(frame.payload[1]) == code)
                 client.sendFrame(.close, frame.payload)
-                #expect(try client.readAll() == "")
+                #expect(try await client.readAll() == "")
             }
         }
     }
