@@ -1,0 +1,103 @@
+import Messaging
+import Postgres
+import Shared
+
+/// The SQL of business configurations.
+enum ConfigStore {
+    /// Per workspace: the list is never paged.
+    static let countMax = 1000
+
+    private static let columns: Query = """
+        id, workspace_id, version, name, type, config_data, is_active, created_at, updated_at
+        """
+
+    static func list(_ tenancy: Tenancy, isActive: Bool?, _ database: Database) async throws -> [ConfigSnapshot] {
+        let owners: Query = tenancy.ids.map { "workspace_id = ANY (\($0))" } ?? "true"
+        return try await database.query(
+            """
+            SELECT \(fragment: columns) FROM business_configs
+            WHERE \(fragment: owners) AND (\(isActive)::boolean IS NULL OR is_active = \(isActive)::boolean)
+            ORDER BY created_at, id LIMIT \(countMax)
+            """
+        ).map(config)
+    }
+
+    static func find(_ id: BusinessID, _ tenancy: Tenancy, _ database: Database) async throws -> ConfigSnapshot? {
+        let row = try await database.queryOne("SELECT \(fragment: columns) FROM business_configs WHERE id = \(id)")
+        return try row.map(config).flatMap { tenancy.contains($0.workspaceID) ? $0 : nil }
+    }
+
+    /// The configuration's workspace, held until the transaction ends; nil when there is none in these workspaces.
+    static func lock(_ id: BusinessID, _ tenancy: Tenancy, _ tx: borrowing Transaction) async throws -> WorkspaceID? {
+        let row = try await tx.queryOne("SELECT workspace_id FROM business_configs WHERE id = \(id) FOR UPDATE")
+        guard let workspace: WorkspaceID = try row?["workspace_id"], tenancy.contains(workspace) else { return nil }
+        return workspace
+    }
+
+    /// nil when the workspace has as many as it may have.
+    static func add(
+        _ new: ConfigFields, to workspace: WorkspaceID, by person: UserID, _ tx: borrowing Transaction
+    ) async throws -> ConfigSnapshot? {
+        let row = try await tx.queryOne(
+            """
+            INSERT INTO business_configs (workspace_id, name, type, config_data, is_active)
+            SELECT \(workspace), \(new.name), \(new.type), \(JSON.object(new.data)), \(new.isActive ?? true)
+            WHERE (SELECT count(*) FROM business_configs WHERE workspace_id = \(workspace)) < \(countMax)
+            RETURNING \(fragment: columns)
+            """)
+        return try keep(row, by: person, tx)
+    }
+
+    static func replace(
+        _ id: BusinessID, by new: ConfigFields, person: UserID, _ tx: borrowing Transaction
+    ) async throws -> ConfigSnapshot? {
+        let row = try await tx.queryOne(
+            """
+            UPDATE business_configs SET name = \(new.name), type = \(new.type), config_data = \(JSON.object(new.data)),
+                is_active = coalesce(\(new.isActive)::boolean, is_active), version = version + 1,
+                updated_at = greatest(now(), updated_at)
+            WHERE id = \(id) RETURNING \(fragment: columns)
+            """)
+        return try keep(row, by: person, tx)
+    }
+
+    static func remove(_ id: BusinessID, _ tx: borrowing Transaction) async throws {
+        _ = try await tx.execute("DELETE FROM business_configs WHERE id = \(id)")
+    }
+
+    /// Every configuration of a workspace that is no more, and their history; their ids.
+    static func erase(_ workspace: WorkspaceID, _ tx: borrowing Transaction) async throws -> [BusinessID] {
+        let rows = try await tx.query("DELETE FROM business_configs WHERE workspace_id = \(workspace) RETURNING id")
+        tx.enqueue("DELETE FROM business_config_versions WHERE workspace_id = \(workspace)")
+        return try rows.map { try $0["id"] }
+    }
+
+    /// Publishes every configuration again, for a broker that lost them.
+    static func restate(_ tx: borrowing Transaction) async throws {
+        let rows = try await tx.query("SELECT \(fragment: columns) FROM business_configs ORDER BY id FOR SHARE")
+        for row in rows { tx.publish(ConfigEvent.changed(try config(row))) }
+    }
+
+    /// Adds what a statement returned to the history.
+    private static func keep(
+        _ row: Row?, by person: UserID, _ tx: borrowing Transaction
+    ) throws -> ConfigSnapshot? {
+        guard let now = try row.map(config) else { return nil }
+        tx.enqueue(
+            """
+            INSERT INTO business_config_versions
+                (config_id, version, workspace_id, name, type, config_data, is_active, changed_by, changed_at)
+            VALUES (\(now.id), \(now.version), \(now.workspaceID), \(now.name), \(now.type),
+                \(JSON.object(now.configData)), \(now.isActive), \(person), \(now.updatedAt))
+            """)
+        return now
+    }
+
+    private static func config(_ row: Row) throws -> ConfigSnapshot {
+        let data: JSON = try row["config_data"]
+        return ConfigSnapshot(
+            id: try row["id"], workspaceID: try row["workspace_id"], version: try row["version"],
+            name: try row["name"], type: try row["type"], configData: data.object ?? JSONObject(),
+            isActive: try row["is_active"], createdAt: try row["created_at"], updatedAt: try row["updated_at"])
+    }
+}

@@ -1,0 +1,49 @@
+import HTTP
+import Messaging
+import Program
+import Runtime
+import Shared
+
+/// What the AI knows and how it behaves: knowledge entries, the search over them, and business configurations.
+@main
+enum KnowledgeService {
+    static func main() {
+        var commands = Program.commands("knowledge") { settings, _ in consumer(Program(settings, "knowledge", port: 8105)) }
+        commands["reindex"] = { _, settings in
+            let program = Program(settings, "knowledge", port: 8105)
+            let embedder = embedder(settings)
+            try settings.check()
+            let count = try await Reindexing(database: program.database, embedder: embedder).run()
+            Program.say("\(count) passages have new vectors.")
+        }
+        Service.main("knowledge", commands: commands) { settings in
+            let program = Program(settings, "knowledge", port: 8105)
+            let tokens = program.tokens(settings)
+            let knowledge = Knowledge(database: program.database, embedder: embedder(settings), log: program.log)
+            try settings.check()
+            return [
+                program.storage,
+                program.relay(restate: [.knowledgeConfigs: { tx in try await ConfigStore.restate(tx) }]),
+                consumer(program),
+                tokens,
+                program.server(program.router(knowledge.routes, tokens: tokens)),
+            ]
+        }
+    }
+
+    private static func consumer(_ program: Program) -> Consumer {
+        program.consumer([.authWorkspaces]) { envelope, tx in
+            try await onWorkspace(try envelope.event(as: WorkspaceEvent.self), tx)
+        }
+    }
+
+    /// The endpoint of `EMBEDDINGS_URL`, or the vectors made here where none is set.
+    private static func embedder(_ settings: Settings) -> Embedder {
+        let key = settings.secret("EMBEDDINGS_API_KEY", default: "")
+        let model = settings.string("EMBEDDINGS_MODEL", default: "text-embedding-3-small")
+        // Telephony waits 150 ms for an answer; text alone must still fit in.
+        let within = settings.duration("EMBEDDINGS_WITHIN", default: .milliseconds(100))
+        guard let url = settings.optionalURL("EMBEDDINGS_URL") else { return .builtIn }
+        return .remote(.init(url: url, key: key, model: model, questionWithin: within), client: Client())
+    }
+}
