@@ -126,7 +126,7 @@ enum HandOver {
         call.updatedAt = now
         try await EscalationStore.save(escalation, tx)
         try await EscalationStore.release(call.id, handled: status == .completed, tx)
-        OrderStore.hangUpAgents(of: escalation, tx)
+        OrderStore.dismissAgents(of: escalation, tx)
         tx.publish(
             status == .completed
                 ? CallEvent.escalationCompleted(call.ref, escalation.snapshot)

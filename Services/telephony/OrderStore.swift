@@ -67,8 +67,14 @@ enum OrderStore {
             """)
     }
 
-    /// Hangs up the legs of humans that were placed for this escalation.
-    static func hangUpAgents(of escalation: Escalation, _ tx: borrowing Transaction) {
+    /// Calls no more humans for this escalation, and hangs up on those who were called.
+    static func dismissAgents(of escalation: Escalation, _ tx: borrowing Transaction) {
+        tx.enqueue(
+            """
+            UPDATE carrier_orders SET state = 'failed', problem = 'withdrawn'
+            WHERE call_id = \(escalation.call) AND kind = 'dial_agent' AND escalation_id = \(escalation.id)
+              AND state = 'pending'
+            """)
         tx.enqueue(
             """
             INSERT INTO carrier_orders (kind, call_id, sid)

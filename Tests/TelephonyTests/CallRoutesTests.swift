@@ -9,7 +9,7 @@ import Testing
 
 @Suite struct CallRoutesTests {
     @Test func `placing a call stores it, says so and leaves an order to dial`() async throws {
-        try await Rig.with { rig in
+        try await Rig.with { rig async throws in
             let answer = await rig.ann.client.post(
                 "/api/v1/calls/initiate", json: ["to_number": "+1 (415) 555-0199", "metadata": ["campaign": "x"]])
             #expect(answer.status == 201)
@@ -26,15 +26,17 @@ import Testing
         }
     }
 
-    @Test(arguments: [
-        ("to_number", JSON.object(["to_number": "+19005551234"])), ("to_number", ["to_number": "+2348012345678"]),
+    private static let badOrders: [(String, JSON)] = [
+        ("to_number", ["to_number": "+19005551234"]), ("to_number", ["to_number": "+2348012345678"]),
         ("to_number", ["to_number": "nonsense"]), ("to_number", [:]),
         ("from_number", ["to_number": "+14155550199", "from_number": "12"]),
         ("template_id", ["to_number": "+14155550199", "template_id": "0198c0de-0000-7000-8000-000000000000"]),
         ("metadata", ["to_number": "+14155550199", "metadata": "x"]),
-    ])
+    ]
+
+    @Test(arguments: badOrders)
     func `a bad order is refused with the field's name`(field: String, body: JSON) async throws {
-        try await Rig.with { rig in
+        try await Rig.with { rig async throws in
             let answer = await rig.ann.client.post("/api/v1/calls/initiate", json: body)
             #expect(answer.status == 400)
             #expect(answer.code == "VALIDATION_ERROR")
@@ -44,7 +46,7 @@ import Testing
     }
 
     @Test func `do-not-call, hours, limits and caps are enforced when placing`() async throws {
-        try await Rig.with(policy: { $0.concurrentMax = 1 }) { rig in
+        try await Rig.with(policy: { $0.concurrentMax = 1 }) { rig async throws in
             let order: JSON = ["to_number": "+14155550199"]
             try await rig.database.execute(
                 "INSERT INTO do_not_call (workspace_id, phone_number) VALUES (\(rig.ann.workspace), '+14155550199')")
@@ -65,7 +67,7 @@ import Testing
     }
 
     @Test func `calling hours are the agent's, in its own time zone and over midnight`() async throws {
-        try await Rig.with { rig in
+        try await Rig.with { rig async throws in
             // An hour that is now, one that is not, and one that wraps round midnight and is now.
             let row = try #require(
                 try await rig.database.queryOne(
@@ -91,7 +93,7 @@ import Testing
     }
 
     @Test func `an idempotency key places one call`() async throws {
-        try await Rig.with { rig in
+        try await Rig.with { rig async throws in
             let headers: Headers = ["Idempotency-Key": "k1"]
             let body: JSON = ["to_number": "+14155550199"]
             let first = await rig.ann.client.post("/api/v1/calls/initiate", json: body, headers: headers)
@@ -105,7 +107,7 @@ import Testing
     // MARK: Lists
 
     @Test func `calls are filtered, searched and sorted`() async throws {
-        try await Rig.with { rig in
+        try await Rig.with { rig async throws in
             let base = Instant(seconds: 1_790_000_000)
             let business = BusinessID()
             let first = try await rig.call(.completed, startedAt: base)
@@ -152,7 +154,7 @@ import Testing
     }
 
     @Test func `pages and cursors show every call once`() async throws {
-        try await Rig.with { rig in
+        try await Rig.with { rig async throws in
             var ids: Set<String> = []
             let at = Instant(seconds: 1_790_000_000)
             for number in 0..<7 { ids.insert(try await rig.call(.completed, startedAt: at + .seconds(Int64(number / 3))).id.text) }
@@ -181,7 +183,7 @@ import Testing
     }
 
     @Test func `a call is shown with its transcript, score and human`() async throws {
-        try await Rig.with { rig in
+        try await Rig.with { rig async throws in
             let call = try await rig.call()
             let now = Instant.now()
             try await rig.database.transaction { (tx: borrowing Transaction) in
@@ -213,7 +215,7 @@ import Testing
     // MARK: Changing
 
     @Test func `ending a call ends it in the books and at the carrier, once`() async throws {
-        try await Rig.with { rig in
+        try await Rig.with { rig async throws in
             let call = try await rig.call()
             let answer = await rig.ann.client.post("/api/v1/calls/\(call.id.text)/end", json: ["reason": "done", "notes": "all good"])
             #expect(answer.status == 200)
@@ -230,7 +232,7 @@ import Testing
     }
 
     @Test func `ending a call nobody has answered withdraws its dial`() async throws {
-        try await Rig.with { rig in
+        try await Rig.with { rig async throws in
             let placed = try await rig.ann.client.post("/api/v1/calls/initiate", json: ["to_number": "+14155550199"]).json()
             let id = try #require(placed["call"]?["id"]?.string)
             let ended = try await rig.ann.client.post("/api/v1/calls/\(id)/end", json: [:]).json()
@@ -241,7 +243,7 @@ import Testing
     }
 
     @Test func `interventions need what they need and reach the conversation`() async throws {
-        try await Rig.with { rig in
+        try await Rig.with { rig async throws in
             let call = try await rig.call()
             let path = "/api/v1/calls/\(call.id.text)/intervene"
             #expect(await rig.ann.client.post(path, json: ["action": "send_message"]).status == 400)
@@ -261,7 +263,7 @@ import Testing
     }
 
     @Test func `notes are kept with their author`() async throws {
-        try await Rig.with { rig in
+        try await Rig.with { rig async throws in
             let call = try await rig.call()
             let path = "/api/v1/calls/\(call.id.text)/notes"
             let made = await rig.ann.client.post(path, json: ["note": "VIP", "tags": ["a", "b"], "category": "sales"])
@@ -278,7 +280,7 @@ import Testing
 
 @Suite struct TenancyTests {
     @Test func `what belongs to another workspace is not there`() async throws {
-        try await Rig.with { rig in
+        try await Rig.with { rig async throws in
             let call = try await rig.call()
             let human = try await rig.human()
             let agent = try await rig.agent()
@@ -329,7 +331,7 @@ import Testing
     }
 
     @Test func `a malformed id is the same 404, and no token a 401`() async throws {
-        try await Rig.with { rig in
+        try await Rig.with { rig async throws in
             for path in ["/api/v1/calls/x", "/api/v1/agents/x", "/api/agents/agents/x/", "/api/agents/phone-numbers/x/"] {
                 #expect(await rig.ann.client.get(path).status == 404, "\(path)")
                 #expect(await TestClient(rig.router).get(path).status == 401, "\(path)")
@@ -339,7 +341,7 @@ import Testing
     }
 
     @Test func `nobody may order, create or point into another workspace`() async throws {
-        try await Rig.with { rig in
+        try await Rig.with { rig async throws in
             let theirs: JSON = .string(rig.ann.workspace.text)
             #expect(await rig.bob.client.post("/api/v1/calls/initiate", json: ["to_number": "+14155550199", "workspace_id": theirs]).status == 404)
             #expect(await rig.bob.client.post("/api/agents/agents/", json: ["greeting": "x", "workspace": theirs]).status == 404)

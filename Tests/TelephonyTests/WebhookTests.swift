@@ -14,7 +14,7 @@ import Testing
     ]
 
     @Test func `the carrier's own signature is accepted, with and without the port`() async throws {
-        try await Rig.with { rig in
+        try await Rig.with { rig async throws in
             // Computed with PyPI's twilio RequestValidator, token 12345, for https://calls.example.com[:443]/…
             for signature in ["uudD7Qa/orPb1I0sv93AFPEn5+I=", "6i0PdbynPD5npRFlSwTgczU4gos="] {
                 let answer = await TestClient(rig.router).post(
@@ -33,7 +33,7 @@ import Testing
     }
 
     @Test func `anything else is refused`() async throws {
-        try await Rig.with { rig in
+        try await Rig.with { rig async throws in
             let client = TestClient(rig.router)
             #expect(await client.post("/api/calls/twilio-webhook/", form: ringing).status == 403)
             #expect(await rig.webhook(ringing, token: "other").status == 403)
@@ -42,13 +42,13 @@ import Testing
             #expect(await client.post("/api/calls/twilio-webhook/", form: changed, headers: ["X-Twilio-Signature": replayed]).status == 403)
             #expect(await client.post("/api/calls/twilio-connect/", form: ringing).status == 403)
         }
-        try await Rig.with(policy: { $0.authToken = nil }) { rig in
+        try await Rig.with(policy: { $0.authToken = nil }) { rig async throws in
             #expect(await rig.webhook(ringing).status == 403, "without a token nothing is believed")
         }
     }
 
     @Test func `an inbound call to a number of ours is connected to the relay, once`() async throws {
-        try await Rig.with { rig in
+        try await Rig.with { rig async throws in
             let agent = try await rig.agent(["language": "de-DE", "voice": "Hedda"])
             _ = try await rig.line("+14155550199", agent: agent)
             let first = await rig.webhook(ringing)
@@ -67,7 +67,7 @@ import Testing
     }
 
     @Test func `a number nobody has, and an agent that is paused, are told so`() async throws {
-        try await Rig.with { rig in
+        try await Rig.with { rig async throws in
             #expect(await rig.webhook(ringing).text.contains("not in service"))
             _ = try await rig.line("+14155550199", agent: try await rig.agent(["status": "paused"]))
             #expect(await rig.webhook(ringing).text.contains("closed"))
@@ -76,7 +76,7 @@ import Testing
     }
 
     @Test func `callbacks are taken in once, in any order`() async throws {
-        try await Rig.with { rig in
+        try await Rig.with { rig async throws in
             let call = try await rig.call(.initiated, direction: .outbound, sid: nil)
             let path = "/api/calls/twilio-webhook/?kind=status&call=\(call.id.text)"
             func status(_ state: String, _ number: Int, token: String? = nil) async -> Int {
@@ -105,7 +105,7 @@ import Testing
     }
 
     @Test func `a status for another call's id changes nothing`() async throws {
-        try await Rig.with { rig in
+        try await Rig.with { rig async throws in
             let call = try await rig.call(.inProgress, direction: .outbound)
             let path = "/api/calls/twilio-webhook/?kind=status&call=\(call.id.text)"
             #expect(await rig.webhook([("CallSid", "CAother"), ("CallStatus", "completed")], path: path).status == 200)
@@ -114,7 +114,7 @@ import Testing
     }
 
     @Test func `an answered outbound call talks, a second leg of it is hung up`() async throws {
-        try await Rig.with { rig in
+        try await Rig.with { rig async throws in
             let call = try await rig.call(.initiated, direction: .outbound, sid: nil)
             let path = "/api/calls/twilio-webhook/?kind=voice&call=\(call.id.text)"
             let answer = await rig.webhook([("CallSid", "CA1"), ("CallStatus", "in-progress")], path: path)
@@ -127,7 +127,7 @@ import Testing
     }
 
     @Test func `a machine ends the call as voicemail`() async throws {
-        try await Rig.with { rig in
+        try await Rig.with { rig async throws in
             let call = try await rig.call(.inProgress, direction: .outbound)
             let path = "/api/calls/twilio-webhook/?kind=amd&call=\(call.id.text)"
             _ = await rig.webhook([("CallSid", call.sid ?? ""), ("AnsweredBy", "machine_end_beep")], path: path)
@@ -137,7 +137,7 @@ import Testing
     }
 
     @Test func `the relay's end decides what comes next`() async throws {
-        try await Rig.with { rig in
+        try await Rig.with { rig async throws in
             let call = try await rig.call()
             let path = "/api/calls/twilio-connect/?call=\(call.id.text)"
             func connect(_ fields: [(String, String)]) async -> String {
@@ -157,7 +157,7 @@ import Testing
     }
 
     @Test func `without a warm transfer the caller is put straight through`() async throws {
-        try await Rig.with { rig in
+        try await Rig.with { rig async throws in
             let business = try await rig.business(["escalation": ["enabled": true, "triggers": [], "warm_transfer": false]])
             let call = try await rig.call(business: business)
             _ = try await rig.human(phone: "+14155550177")
@@ -169,7 +169,7 @@ import Testing
     }
 
     @Test func `the human is briefed, joins, and leaves`() async throws {
-        try await Rig.with { rig in
+        try await Rig.with { rig async throws in
             let human = try await rig.human()
             let call = try await rig.call()
             let made = try await rig.ann.client.post("/api/v1/calls/\(call.id.text)/escalate", json: ["context_note": "He <b>waits</b>"]).json()
@@ -191,7 +191,7 @@ import Testing
     }
 
     @Test func `a human who does not come is followed by the next, and by the AI in the end`() async throws {
-        try await Rig.with { rig in
+        try await Rig.with { rig async throws in
             let first = try await rig.human("First")
             let second = try await rig.human("Second")
             let call = try await rig.call()
@@ -215,7 +215,7 @@ import Testing
     }
 
     @Test func `with the database away the caller hears an apology in time`() async throws {
-        try await Rig.with { rig in
+        try await Rig.with { rig async throws in
             await rig.database.close()
             let began = ContinuousClock.now
             let voice = await rig.webhook(ringing)

@@ -1,0 +1,359 @@
+import HTTP
+import Postgres
+import Runtime
+import Shared
+import TestSupport
+import Testing
+
+@testable import Telephony
+
+@Suite struct ConversationTests {
+    static let shop = KnowledgeSearch { _, _, _ in
+        [
+            Passage(
+                entry: 7, title: "Opening hours", text: "Our shop opens at nine in the morning. We close at six.", score: 0.8)
+        ]
+    }
+
+    @Test func `a conversation is spoken, stored in order and cited`() async throws {
+        try await Exchange.with(knowledge: Self.shop) { exchange async throws in
+            let agent = try await exchange.rig.agent(["greeting": "Hello, this is Ada."])
+            let call = try await exchange.live(agent: agent)
+            let caller = try await exchange.caller(for: call)
+            #expect(try await caller.hear() == "Hello, this is Ada.")
+            #expect(try await caller.ask("When does your shop open?").contains("opens at nine"))
+            #expect(try await !caller.ask("Thank you").isEmpty)
+            try await eventually("all is stored") { try await exchange.texts(call).count == 5 }
+            let lines = try await exchange.transcript(call)
+            #expect(lines.map { $0["speaker"]?.string } == ["ai", "customer", "ai", "customer", "ai"])
+            #expect(lines[2]["metadata"]?["citations"]?[0]?["entry_id"] == 7)
+            #expect(lines[2]["metadata"]?["latency_ms"]?["first_token"]?.double ?? -1 >= 0)
+            #expect(lines[2]["metadata"]?["latency_ms"]?["last_token"]?.double ?? -1 >= 0)
+            #expect(lines[1]["metadata"]?["lang"] == "en-US")
+            #expect(try await exchange.rig.stored(call.id).status == .inProgress)
+            let numbers = try await exchange.rig.database.query("SELECT sequence FROM interactions ORDER BY id")
+                .map { row -> Int in try row["sequence"] }
+            #expect(numbers == [1, 2, 3, 4, 5])
+            #expect(try await exchange.rig.eventTypes().filter { $0 == "interaction_added" }.count == 5)
+            await caller.hangUp()
+        }
+    }
+
+    @Test func `a token for no call, or for one that is over, opens nothing`() async throws {
+        try await Exchange.with { exchange async throws in
+            let over = try await exchange.rig.call(.completed)
+            for path in ["/ws/relay/nonsense", exchange.path(over)] {
+                await #expect(throws: WebSocket.Refused.self) {
+                    _ = try await WebSocket.connect(url: "ws://127.0.0.1:\(exchange.server.boundPort)\(path)")
+                }
+            }
+        }
+    }
+
+    @Test func `a handshake must be signed where that is asked for, and never wrongly`() async throws {
+        try await Exchange.with(policy: { $0.requiresRelaySignature = true }) { exchange async throws in
+            let call = try await exchange.live()
+            let url = "ws://127.0.0.1:\(exchange.server.boundPort)\(exchange.path(call))"
+            await #expect(throws: WebSocket.Refused.self) { _ = try await WebSocket.connect(url: url) }
+            await #expect(throws: WebSocket.Refused.self) {
+                _ = try await WebSocket.connect(url: url, headers: ["X-Twilio-Signature": "wrong"])
+            }
+            let signed = WebhookSignature.twilio(url: "wss://calls.example.com" + exchange.path(call), token: Rig.authToken)
+            let socket = try await WebSocket.connect(url: url, headers: ["X-Twilio-Signature": signed])
+            socket.close()
+        }
+        // Computed with PyPI's twilio RequestValidator, token 12345.
+        #expect(WebhookSignature.twilio(url: "wss://calls.example.com/ws/relay/abc", token: "12345") == "XchDV6y7Js08CaGU//m5uLTlvXg=")
+    }
+
+    @Test func `an interrupt stops the answer and keeps what was heard`() async throws {
+        let gate = Holding()
+        let slow = Assistant { _, voice in
+            try await voice.say("One two three ")
+            try await gate.wait()
+            try await voice.say("four five six")
+        }
+        try await Exchange.with(assistant: slow) { exchange async throws in
+            let call = try await exchange.live()
+            let caller = try await exchange.caller(for: call)
+            _ = try await caller.hear()
+            caller.say("Count")
+            #expect(try await caller.next()?["token"] == "One two three ")
+            caller.send(["type": "interrupt", "utteranceUntilInterrupt": "One two", "durationUntilInterruptMs": 300])
+            #expect(try await caller.hear() == "", "the speech is closed")
+            try await eventually("it is stored") { try await exchange.texts(call).count == 3 }
+            let last = try #require(try await exchange.transcript(call).last)
+            #expect(last["text"] == "One two")
+            #expect(last["metadata"]?["interrupted"] == true)
+            await caller.hangUp()
+        }
+    }
+
+    @Test func `an interrupt after the last token shortens the stored answer and says so`() async throws {
+        let quick = Assistant { _, voice in try await voice.say("One two three four") }
+        try await Exchange.with(assistant: quick) { exchange async throws in
+            let call = try await exchange.live()
+            let caller = try await exchange.caller(for: call)
+            _ = try await caller.hear()
+            _ = try await caller.ask("Count")
+            try await eventually("it is stored") { try await exchange.texts(call).count == 3 }
+            caller.send(["type": "interrupt", "utteranceUntilInterrupt": "One two", "durationUntilInterruptMs": 300])
+            try await eventually("it is shortened") { try await exchange.texts(call).last == "ai: One two" }
+            #expect(try await exchange.rig.eventTypes().contains("interaction_updated"))
+            await caller.hangUp()
+        }
+    }
+
+    @Test func `a knowledge base that is late is not waited for`() async throws {
+        let never = KnowledgeSearch { _, _, _ in
+            try await EventLoop.sleep(for: .seconds(30))
+            return []
+        }
+        try await Exchange.with(knowledge: never, policy: { $0.knowledgeWithin = .milliseconds(40) }) { exchange async throws in
+            let call = try await exchange.live()
+            let caller = try await exchange.caller(for: call)
+            _ = try await caller.hear()
+            let began = ContinuousClock.now
+            #expect(try await !caller.ask("When does your shop open?").isEmpty)
+            #expect(began.duration(to: .now) < .seconds(2))
+            await caller.hangUp()
+        }
+    }
+
+    // MARK: Reconnecting
+
+    @Test func `after a torn socket the same words are one utterance`() async throws {
+        let gate = Holding()
+        let stuck = Assistant { question, voice in
+            if question.words == "Stuck" { try await gate.wait() }
+            try await voice.say("Answer to \(question.words)")
+        }
+        try await Exchange.with(assistant: stuck) { exchange async throws in
+            let call = try await exchange.live()
+            let first = try await exchange.caller(for: call)
+            _ = try await first.hear()
+            #expect(try await first.ask("Hello there") == "Answer to Hello there")
+            first.say("Stuck")
+            try await eventually("the words are stored") { try await exchange.texts(call).last == "customer: Stuck" }
+            await first.tear()
+            gate.open()
+            let second = try await exchange.caller(for: call)
+            #expect(try await second.ask("Stuck") == "Answer to Stuck", "no second greeting, one answer")
+            try await eventually("the answer is stored") { try await exchange.texts(call).count == 5 }
+            await second.tear()
+            let third = try await exchange.caller(for: call)
+            #expect(try await third.ask("Stuck") == "Answer to Stuck", "spoken again")
+            #expect(try await third.ask("Something else") == "Answer to Something else")
+            try await eventually("only the new words are stored") { try await exchange.texts(call).count == 7 }
+            #expect(
+                try await exchange.texts(call).dropFirst() == [
+                    "customer: Hello there", "ai: Answer to Hello there", "customer: Stuck", "ai: Answer to Stuck",
+                    "customer: Something else", "ai: Answer to Something else",
+                ])
+            await third.hangUp()
+        }
+    }
+
+    @Test func `an older socket of the call can write no more`() async throws {
+        try await Exchange.with { exchange async throws in
+            let call = try await exchange.live()
+            let older = try await exchange.caller(for: call)
+            _ = try await older.hear()
+            let newer = try await exchange.caller(for: call)
+            _ = try await newer.ask("I am new here")
+            while try await older.next() != nil {}
+            #expect(older.socket.closeCode == .normal)
+            await newer.hangUp()
+        }
+    }
+
+    // MARK: Humans
+
+    @Test func `asking for a human ends in a handoff to the one who is free`() async throws {
+        try await Exchange.with { exchange async throws in
+            _ = try await exchange.rig.human("Hugo")
+            let call = try await exchange.live()
+            let caller = try await exchange.caller(for: call)
+            _ = try await caller.hear()
+            #expect(try await caller.ask("I want to talk to a human").contains("Hugo"))
+            let handoff = try #require(try await caller.ended())
+            #expect(handoff.reason == .human)
+            #expect(handoff.escalation != nil)
+            let stored = try await exchange.rig.stored(call.id)
+            #expect(stored.handedOff)
+            #expect(stored.escalationStatus == .pending)
+            let listed = try await exchange.rig.ann.client.get("/api/v1/escalations").json()
+            #expect(listed["escalations"]?[0]?["trigger_type"] == "explicit_request")
+            await caller.hangUp()
+        }
+    }
+
+    @Test func `with nobody free the caller is told and the AI goes on`() async throws {
+        try await Exchange.with(knowledge: Self.shop) { exchange async throws in
+            let call = try await exchange.live()
+            let caller = try await exchange.caller(for: call)
+            _ = try await caller.hear()
+            #expect(try await caller.ask("Give me a human").contains("other calls"))
+            #expect(try await caller.ask("When does your shop open?").contains("nine"))
+            #expect(try await exchange.rig.stored(call.id).escalationStatus == .pending)
+            // And when one comes, the caller is let go.
+            _ = try await exchange.rig.human("Late")
+            exchange.rig.telephony.live.take(CommandEvent(callID: call.id, action: .transfer))
+            #expect(try await caller.ended()?.reason == .human)
+            await caller.hangUp()
+        }
+    }
+
+    @Test func `a keyword, and failures in a row, call for a human`() async throws {
+        try await Exchange.with { exchange async throws in
+            _ = try await exchange.rig.human("Hugo")
+            _ = try await exchange.rig.human("Ida")
+            let business = try await exchange.rig.business([
+                "escalation": [
+                    "enabled": true,
+                    "triggers": [["type": "keyword", "keywords": ["lawyer"]], ["type": "repeated_failure", "threshold": 2]],
+                ]
+            ])
+            let first = try await exchange.live(business: business)
+            let angry = try await exchange.caller(for: first)
+            _ = try await angry.hear()
+            angry.say("I will call my lawyer")
+            #expect(try await angry.ended()?.reason == .human)
+            await angry.hangUp()
+            let second = try await exchange.live(business: business)
+            let lost = try await exchange.caller(for: second)
+            _ = try await lost.hear()
+            _ = try await lost.ask("Do you repair violins in Vienna?")
+            lost.say("And pianos in Prague?")
+            #expect(try await lost.ended()?.reason == .human)
+            await lost.hangUp()
+            let listed = try await exchange.rig.ann.client.get("/api/v1/escalations").json()
+            #expect(Set(listed["escalations"]?.array?.compactMap { $0["trigger_type"]?.string } ?? []) == ["keyword", "repeated_failure"])
+        }
+    }
+
+    // MARK: Managers
+
+    @Test func `managers pause, speak, resume and end`() async throws {
+        try await Exchange.with { exchange async throws in
+            let call = try await exchange.live()
+            let caller = try await exchange.caller(for: call)
+            _ = try await caller.hear()
+            let live = exchange.rig.telephony.live
+            live.take(CommandEvent(callID: call.id, action: .pause))
+            caller.say("Anybody there?")
+            try await eventually("the words are stored") { try await exchange.texts(call).last == "customer: Anybody there?" }
+            live.take(CommandEvent(callID: call.id, action: .say, message: "This is Ann.", by: exchange.rig.ann.principal.user))
+            #expect(try await caller.hear() == "This is Ann.")
+            live.take(CommandEvent(callID: call.id, action: .resume))
+            #expect(try await !caller.ask("Hello").isEmpty)
+            live.take(CommandEvent(callID: call.id, action: .end))
+            #expect(try await caller.ended()?.reason == .finished)
+            let by = try await exchange.transcript(call).first { $0["text"] == "This is Ann." }
+            #expect(by?["metadata"]?["by"]?.string == exchange.rig.ann.principal.user.text)
+            await caller.hangUp()
+        }
+    }
+
+    @Test func `a whisper reaches the caller through the AI`() async throws {
+        try await Exchange.with { exchange async throws in
+            let call = try await exchange.live()
+            let caller = try await exchange.caller(for: call)
+            _ = try await caller.hear()
+            exchange.rig.telephony.live.take(CommandEvent(callID: call.id, action: .say, message: "We can offer ten percent."))
+            #expect(try await caller.hear().contains("ten percent"))
+            await caller.hangUp()
+        }
+    }
+
+    @Test func `instructions given while no socket was open are known to the next`() async throws {
+        let echo = Assistant { question, voice in try await voice.say(question.profile.override ?? "none") }
+        try await Exchange.with(assistant: echo) { exchange async throws in
+            let call = try await exchange.live()
+            let path = "/api/v1/calls/\(call.id.text)/intervene"
+            #expect(await exchange.rig.ann.client.post(path, json: ["action": "override_instructions", "instructions": "Be brief"]).status == 200)
+            let caller = try await exchange.caller(for: call)
+            _ = try await caller.hear()
+            #expect(try await caller.ask("What are you told?") == "Be brief")
+            await caller.hangUp()
+        }
+    }
+
+    // MARK: Tools
+
+    @Test func `a callback is taken down for tomorrow at ten in the agent's time zone`() async throws {
+        try await Exchange.with { exchange async throws in
+            let agent = try await exchange.rig.agent(["timezone": "Asia/Tokyo"])
+            let call = try await exchange.live(agent: agent)
+            let caller = try await exchange.caller(for: call)
+            _ = try await caller.hear()
+            #expect(try await caller.ask("Please call me back tomorrow").contains("called back"))
+            let row = try #require(
+                try await exchange.rig.database.queryOne(
+                    """
+                    SELECT kind, phone_number, to_char(due_at AT TIME ZONE 'Asia/Tokyo', 'HH24:MI') AS hour,
+                           (due_at AT TIME ZONE 'Asia/Tokyo')::date - (now() AT TIME ZONE 'Asia/Tokyo')::date AS days
+                    FROM callbacks
+                    """))
+            #expect(try row.decode("kind", as: String.self) == "callback")
+            #expect(try row.decode("hour", as: String.self) == "10:00")
+            #expect(try row.decode("days", as: Int32.self) == 1)
+            #expect(try row.decode("phone_number", as: String.self) == call.from)
+            #expect(try await exchange.rig.stored(call.id).outcome == .callback)
+            await caller.hangUp()
+        }
+    }
+
+    @Test func `a goodbye ends the call, and never again means never`() async throws {
+        try await Exchange.with { exchange async throws in
+            let call = try await exchange.live()
+            let caller = try await exchange.caller(for: call)
+            _ = try await caller.hear()
+            caller.say("Do not call me again")
+            #expect(try await caller.ended()?.reason == .finished)
+            let order = await exchange.rig.ann.client.post("/api/v1/calls/initiate", json: ["to_number": .string(call.from)])
+            #expect(order.status == 400)
+            await caller.hangUp()
+        }
+    }
+
+    @Test func `twenty conversations at once keep apart`() async throws {
+        let echo = Assistant { question, voice in
+            for word in question.words.split(separator: " ") { try await voice.say(word + " ") }
+        }
+        try await Exchange.with(assistant: echo) { exchange async throws in
+            var calls: [Call] = []
+            for _ in 0..<20 { calls.append(try await exchange.live()) }
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for (number, call) in calls.enumerated() {
+                    group.addTask {
+                        let caller = try await exchange.caller(for: call)
+                        _ = try await caller.hear()
+                        for turn in 0..<5 { #expect(try await caller.ask("call \(number) turn \(turn)") == "call \(number) turn \(turn)") }
+                        await caller.hangUp()
+                    }
+                }
+                try await group.waitForAll()
+            }
+            for (number, call) in calls.enumerated() {
+                try await eventually("all is stored") { try await exchange.texts(call).count == 11 }
+                let expected = (0..<5).flatMap { ["customer: call \(number) turn \($0)", "ai: call \(number) turn \($0)"] }
+                #expect(try await exchange.texts(call).dropFirst() == expected[...])
+            }
+        }
+    }
+}
+
+/// Holds an assistant until it is opened or its turn is stopped.
+///
+/// `@unchecked Sendable`: guarded by the lock.
+final class Holding: @unchecked Sendable {
+    private let lock = Lock()
+    private var isOpen = false
+
+    func open() { lock.withLock { isOpen = true } }
+
+    func wait() async throws {
+        while !lock.withLock({ isOpen }) { try await EventLoop.sleep(for: .milliseconds(2)) }
+    }
+}
