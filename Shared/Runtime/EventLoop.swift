@@ -58,6 +58,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     }
 
     deinit {
+        for slot in watches { slot.watch?.forget() }
         close(wakeup)
         close(epoll)
     }

@@ -7,7 +7,9 @@ public final class Timer {
     /// Where it stands in the heap; -1 when it does not.
     fileprivate var place = -1
     private var fire: (() -> Void)?
-    private weak var heap: TimerHeap?
+    /// Used only while `place` says the timer is in it, and the heap takes its timers out before it goes. A weak reference
+    /// would cost more than the rest of a timer.
+    private unowned(unsafe) let heap: TimerHeap
 
     init(due: Int64, heap: TimerHeap, fire: @escaping () -> Void) {
         self.due = due
@@ -17,7 +19,7 @@ public final class Timer {
 
     public func cancel() {
         fire = nil
-        if place >= 0 { heap?.remove(self) }
+        if place >= 0 { heap.remove(self) }
     }
 
     func run() {
@@ -37,7 +39,12 @@ final class TimerHeap {
 
     private var heap: [Entry] = []
 
-    deinit { for entry in heap { entry.timer.release() } }
+    deinit {
+        for entry in heap {
+            entry.timer.takeUnretainedValue().place = -1
+            entry.timer.release()
+        }
+    }
 
     var next: Int64? { heap.first?.due }
     var count: Int { heap.count }

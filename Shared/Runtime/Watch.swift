@@ -33,8 +33,10 @@ public final class Watch {
         case edge
     }
 
-    private(set) var descriptor: Int32
-    private weak var loop: EventLoop?
+    let descriptor: Int32
+    private var isLive = true
+    /// Used only while `isLive`, which the loop takes away before it goes.
+    private unowned(unsafe) let loop: EventLoop
     private let slot: Int
     private let trigger: Trigger
     private var interest: UInt32
@@ -55,16 +57,20 @@ public final class Watch {
     public func set(read: Bool, write: Bool) {
         precondition(trigger == .level, "an edge-triggered watch always waits for both")
         let wanted = (read ? EPOLLIN.rawValue | EPOLLRDHUP.rawValue : 0) | (write ? EPOLLOUT.rawValue : 0)
-        guard wanted != interest, descriptor >= 0 else { return }
+        guard wanted != interest, isLive else { return }
         interest = wanted
-        loop?.change(self, slot: slot)
+        loop.change(self, slot: slot)
     }
 
     /// Stops watching. Reports already on their way are dropped, even if the number is used for another descriptor.
     public func cancel() {
-        guard descriptor >= 0 else { return }
-        loop?.remove(self, slot: slot)
-        descriptor = -1
+        guard isLive else { return }
+        loop.remove(self, slot: slot)
+        forget()
+    }
+
+    func forget() {
+        isLive = false
         onReady = nil
     }
 }

@@ -187,6 +187,34 @@ import Testing
         }
     }
 
+    @Test func `timers and watches may be cancelled after their loop has gone`() async throws {
+        /// `@unchecked Sendable`: made on the loop, used by nobody at the same time.
+        final class Kept: @unchecked Sendable { var timer: Timer?; var watch: Watch? }
+        let kept = Kept()
+        let pipe = Pipe()
+        let output = pipe.output
+        weak var gone: EventLoop?
+        do {
+            let group = EventLoopGroup(count: 1)
+            group.start()
+            gone = group.loops[0]
+            await withCheckedContinuation { done in
+                group.loops[0].execute {
+                    kept.timer = EventLoop.required().after(.seconds(60)) {}
+                    kept.watch = EventLoop.required().watch(output) { _ in }
+                    done.resume()
+                }
+            }
+            group.stop()
+        }
+        let end = ContinuousClock.now + .seconds(10)
+        while gone != nil, ContinuousClock.now < end { await Task.yield() }
+        #expect(gone == nil)
+        kept.timer?.cancel()
+        kept.watch?.set(read: true, write: false)
+        kept.watch?.cancel()
+    }
+
     @Test(arguments: [
         ("127.0.0.1", "127.0.0.1"), ("::1", "::1"), ("::ffff:10.0.0.1", "10.0.0.1"), ("::", "::"),
     ])
@@ -206,7 +234,7 @@ import Testing
 }
 
 /// A pipe whose reading end can be watched.
-private final class Pipe {
+private final class Pipe: Sendable {
     let output: Int32
     private let input: Int32
 
