@@ -44,10 +44,12 @@ enum CarrierSimulator {
             }
         }
         let endless = body["calls"] == nil
+        // Kept: a client that goes takes its transfers along.
+        let client = Client()
         repeat {
             var request = ClientRequest.post("http://127.0.0.1:\(port)/simulator/play", json: JSON.object(body))
             request.timeout = .seconds(86_400)
-            let answer = try await Client().stream(request)
+            let answer = try await client.stream(request)
             for try await chunk in answer.body {
                 _ = chunk.withUnsafeBytes { write(1, $0.baseAddress, $0.count) }
             }
