@@ -1,4 +1,5 @@
-"""A small plausible company, made through the public API: run it as often as you like, it only adds what is missing.
+"""A small shop, whose customers the carrier simulator plays when it is given no others. Made through the
+public API: run it as often as you like, it only adds what is missing.
 
 Made: a business configuration, knowledge entries, an AI agent with a phone number, a human agent. Owner: the `user`
 of credentials.json.
@@ -9,14 +10,14 @@ from board.api import API, APIError
 from board.instance import Instance
 
 BUSINESS = {
-    "name": "Harbour Internet",
-    "type": "telecom",
+    "name": "Harbour Kitchenware",
+    "type": "retail",
     "is_active": True,
     "config_data": {
         "ai": {
             "model": "default",
             "temperature": 0.3,
-            "system_prompt": "You answer calls for Harbour Internet, a small provider of home internet. "
+            "system_prompt": "You answer calls for Harbour Kitchenware, a small shop for kitchen appliances. "
                              "Be brief and warm, and say so when you do not know.",
         },
         "voice": {"language": "en-US", "voice": "en-US-Journey-O", "response_delay": 0},
@@ -28,7 +29,7 @@ BUSINESS = {
             "enabled": True,
             "warm_transfer": True,
             "triggers": [
-                {"type": "keyword", "keywords": ["supervisor", "lawyer", "complaint"]},
+                {"type": "keyword", "keywords": ["supervisor", "lawyer", "compensation"]},
                 {"type": "sentiment", "threshold": -0.6},
             ],
         },
@@ -36,26 +37,28 @@ BUSINESS = {
 }
 
 ENTRIES = [
-    ("Opening hours", "Our support line is open Monday to Friday from 8 am to 8 pm and Saturday from 9 am to 5 pm. "
-                      "On Sundays and public holidays only outages are handled."),
-    ("Plans and prices", "Harbour Basic is 25 dollars a month for 100 megabits. Harbour Plus is 40 dollars a month "
-                         "for 500 megabits. Harbour Max is 60 dollars a month for one gigabit."),
-    ("Slow or broken connection", "Unplug the router for thirty seconds and plug it in again. When the light is "
-                                  "still red after five minutes, we send a technician within two working days, free "
-                                  "of charge."),
-    ("Paying a bill", "Bills are due on the first of the month and can be paid by card, bank transfer or direct "
-                      "debit. A late bill costs 5 dollars after fourteen days."),
-    ("Cancelling", "A contract can be cancelled at the end of any month with two weeks' notice. The router has to "
-                   "come back within thirty days; the return label is free."),
-    ("Moving house", "Tell us the new address at least three weeks before the move. The plan moves along and the "
-                     "move costs nothing when the new address is in our area."),
-    ("Refunds", "For every full day without service we refund one thirtieth of the month's price. Refunds appear "
-                "on the next bill."),
+    ("Opening hours", "Our phones are answered Monday to Friday from 8 am to 8 pm and on Saturday from 9 am to 5 pm. On "
+                      "Sunday and on public holidays we are closed."),
+    ("Delivery", "An order arrives within three to five working days. Deliveries arrive between 8 am and 6 pm, in the "
+                 "evening between 6 pm and 9 pm when the evening window was chosen. An order that is not here after a "
+                 "week is sent again free of charge."),
+    ("Shipping prices", "Standard shipping costs 4 dollars and takes three to five days. Express shipping costs 15 "
+                        "dollars and arrives on the next working day. Shipping is free for orders over 80 dollars."),
+    ("Refunds", "A refund takes five to seven working days after the parcel reached us. It goes back to the same card "
+                "or account the order was paid with. A double charge is refunded within three working days."),
+    ("Returning a parcel", "A parcel can be returned within thirty days. Print the label from your account, put the "
+                           "item into any sturdy box and hand it in at a parcel shop. The original box is not needed."),
+    ("Warranty", "Every appliance has a warranty of two years. When a kettle, toaster or blender stops working, the "
+                 "repair or a replacement is covered. Send us the appliance and a copy of the invoice."),
+    ("Password and account", "To reset your password choose Forgot password on the sign-in page and follow the link we "
+                             "mail to you. The link works for one hour."),
+    ("Repair appointments", "Repairs in our workshop need an appointment. Appointments are free from Monday to Friday "
+                            "between 9 am and 4 pm and take about thirty minutes."),
 ]
 
 AI_AGENT = {
     "name": "Harbour line",
-    "greeting": "Hello, this is Harbour Internet. How can I help you today?",
+    "greeting": "Hello, this is Harbour Kitchenware. How can I help you today?",
     "voice": "en-US-Journey-O",
     "language": "en-US",
     "retry_interval": 30,

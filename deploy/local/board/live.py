@@ -52,40 +52,42 @@ def play_command(instance: Instance, options) -> list[str]:
 def show(instance: Instance) -> None:
     person = credentials(instance)["user"]
     numbers: dict[str, int] = {}
+    latest: dict[int, str] = {}
     while True:
         try:
             token = API(instance.url).signed_in(person).token
             for frame in frames(instance, token):
-                if line := describe(frame, numbers):
-                    print(line, flush=True)
+                number, text = describe(frame, numbers)
+                # A call is updated for many reasons, few of which show in one word.
+                if text and latest.get(number) != text:
+                    latest[number] = text
+                    print(f"{time.strftime('%H:%M:%S')}  call {number:<4} {text}", flush=True)
         except (OSError, EOFError, ValueError, APIError):
             pass  # a program was restarted, or the token's time was up: come back
         time.sleep(RECONNECT_SECONDS)
 
 
-def describe(frame: dict, numbers: dict[str, int]) -> str | None:
-    """One line per frame; calls are numbered as they appear because nobody reads 36 characters."""
+def describe(frame: dict, numbers: dict[str, int]) -> tuple[int, str | None]:
+    """The call's number and what happened, in words; calls are numbered as they appear because nobody reads 36 characters."""
     event, data = frame.get("event", ""), frame.get("data") or {}
     call = data.get("call_id") or (data.get("call") or {}).get("id")
     if call is None:
-        return None
+        return 0, None
     text = {
         "call.started": lambda: f"{data['call']['direction']} call from {data['call']['from_number']}",
         "call.updated": lambda: data["call"]["status"],
         "interaction.added": lambda: f"{data['interaction']['speaker']:<8} {data['interaction']['text']}",
         "sentiment.changed": lambda: f"sentiment {data['sentiment']['label']} {data['sentiment']['score']:+.2f}",
-        "qa.score.updated": lambda: f"QA score {data['qa_score']['overall']:.2f}",
+        "qa.score.updated": lambda: f"QA score {data['qa_score']['overall_score']:.2f}",
         "escalation.triggered": lambda: f"escalation: {data['escalation'].get('trigger_type', '')}",
         "escalation.completed": lambda: "escalation completed",
         "call.ended": lambda: "ended",
     }.get(event)
-    if text is None:
-        return None
     number = numbers.setdefault(call, len(numbers) + 1)
     try:
-        return f"{time.strftime('%H:%M:%S')}  call {number:<4} {text()}"
+        return number, text() if text else None
     except (KeyError, TypeError, ValueError):
-        return f"{time.strftime('%H:%M:%S')}  call {number:<4} {event}"
+        return number, event
 
 
 # ---- RFC 6455, the client's half of what is needed here
