@@ -110,7 +110,7 @@ enum LibraryLog {
     static func line(_ level: Int32, _ facility: UnsafePointer<CChar>?, _ message: UnsafePointer<CChar>?) {
         let facility = facility.map { String(cString: $0) } ?? ""
         // Connections that fail or come back are reported by whoever uses them, once.
-        guard level <= warning, facility != "FAIL" else { return }
+        guard level <= warning, facility != "FAIL", facility != "ERROR" else { return }
         log.warn("kafka.library", ("facility", "\(facility)"), ("message", "\(message.map { String(cString: $0) } ?? "")"))
     }
 }

@@ -94,18 +94,10 @@ private struct Admin {
 
     func ends(of topics: [String]) throws -> [Partition: Range<Int64>] {
         let counts = try partitionCounts()
-        var ends: [Partition: Range<Int64>] = [:]
-        for topic in topics {
-            for number in 0..<Int32(counts[topic] ?? 0) {
-                var low: Int64 = 0
-                var high: Int64 = 0
-                let code = rd_kafka_query_watermark_offsets(
-                    client, settings.onBroker(topic), number, &low, &high, Self.answerMilliseconds)
-                guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw KafkaError(code) }
-                ends[Partition(topic: topic, number: number)] = low..<max(low, high)
-            }
+        let places = topics.flatMap { topic in
+            (0..<Int32(counts[topic] ?? 0)).map { Partition(topic: topic, number: $0) }
         }
-        return ends
+        return places.isEmpty ? [:] : try LogEnds(settings).read(places)
     }
 
     /// Of every topic there is: asking for one by name makes some brokers create it, with partitions of their choice.

@@ -1,0 +1,55 @@
+import Runtime
+import Testing
+import TestSupport
+
+@testable import Kafka
+
+@Suite(.timeLimit(.minutes(2))) struct TopicsTests {
+    @Test func `topics are created once, however often and by however many they are asked for`() async throws {
+        try await onLoop {
+            let settings = try TestBroker.settings()
+            let topics = [
+                TopicDescription(name: "a", partitions: 3), TopicDescription(name: "b", partitions: 1, compacted: true),
+            ]
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for _ in 0..<4 { group.addTask { try await onLoop { try await Topics.ensure(topics, settings: settings) } } }
+                try await group.waitForAll()
+            }
+            try await Topics.ensure(topics, settings: settings)
+            let ends = try await Topics.ends(of: ["a", "b", "unknown"], settings: settings)
+            #expect(Set(ends.keys.map(\.description)) == ["a/0", "a/1", "a/2", "b/0"])
+            #expect(ends.values.allSatisfy { $0 == 0..<0 })
+        }
+    }
+
+    @Test func `the log's end follows what was written`() async throws {
+        try await onLoop {
+            let settings = try TestBroker.settings()
+            try await Topics.ensure([TopicDescription(name: "a", partitions: 1)], settings: settings)
+            let producer = Producer(settings: settings)
+            _ = try await producer.send((0..<5).map { _ in Record(topic: "a", key: nil, value: [1]) })
+            let ends = try await Topics.ends(of: ["a"], settings: settings)
+            #expect(ends[Partition(topic: "a", number: 0)] == 0..<5)
+            await producer.stop(deadline: .seconds(5))
+        }
+    }
+
+    @Test func `topics with another prefix are another installation's`() async throws {
+        try await onLoop {
+            let one = try TestBroker.settings()
+            let other = try TestBroker.settings()
+            try await Topics.ensure([TopicDescription(name: "a", partitions: 1)], settings: one)
+            #expect(try await Topics.ends(of: ["a"], settings: other).isEmpty)
+        }
+    }
+
+    @Test func `an absent broker is reported, not waited for`() async throws {
+        try await onLoop {
+            let broker = try PrivateBroker()
+            let settings = TestBroker.settings(brokers: broker.brokers)
+            await #expect(throws: KafkaError.self) {
+                try await Topics.ensure([TopicDescription(name: "a", partitions: 1)], settings: settings)
+            }
+        }
+    }
+}
