@@ -20,7 +20,7 @@ struct Conversation: Sendable {
         for (number, line) in text.split(separator: 0x0A).enumerated() {
             do {
                 let json = try JSON.parse(Array(line))
-                let says = (json["turns"]?.array ?? []).filter { $0["speaker"] == "customer" }.compactMap { $0["text"]?.string }
+                let says = (json["turns"]?.array ?? []).filter { $0["speaker"] == "customer" }.compactMap { $0["text"]?.string.map(Self.trimmed) }
                 guard !says.isEmpty else { throw Unreadable(file: file, line: number + 1, reason: "no customer turn") }
                 found.append(Conversation(id: json["id"]?.string ?? "line-\(number + 1)", says: says))
             } catch let error as JSON.SyntaxError {
@@ -29,6 +29,13 @@ struct Conversation: Sendable {
         }
         guard !found.isEmpty else { throw Unreadable(file: file, line: 0, reason: "holds no conversation") }
         return found
+    }
+
+    /// Transcription has no white space at its ends.
+    private static func trimmed(_ text: String) -> String {
+        let start = text.firstIndex { $0 != " " } ?? text.endIndex
+        let end = text.lastIndex { $0 != " " }.map { text.index(after: $0) } ?? text.endIndex
+        return String(text[start..<max(start, end)])
     }
 
     /// The set written for the project: `conversations.jsonl` beside these sources, looked for upwards.

@@ -18,7 +18,12 @@ public enum TestBroker {
     public static func settings(brokers: String, _ program: String = "tests") -> KafkaSettings {
         KafkaSettings(
             brokers: brokers, profile: .local, clientID: program, topicPrefix: "\(word()).",
-            log: Log(program: program, least: .error))
+            log: Log(program: program, least: level))
+    }
+
+    /// `TEST_LOG=info` shows what happens.
+    private static var level: Log.Level {
+        getenv("TEST_LOG").flatMap { Log.Level(rawValue: String(cString: $0)) } ?? .error
     }
 
     /// A group nobody else is in.

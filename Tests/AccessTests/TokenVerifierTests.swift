@@ -1,0 +1,112 @@
+import HTTP
+import Kafka
+import Messaging
+import Runtime
+import Shared
+import TestSupport
+import Testing
+
+@testable import Access
+
+@Suite struct TokenVerifierTests {
+    private static let issuer = "https://test"
+
+    private func claims(_ user: UserID = UserID(), session: SessionID = SessionID(), lives: Duration = .seconds(60)) -> Claims {
+        let now = Instant.now()
+        return Claims(
+            subject: user, role: .user, session: session, issuer: Self.issuer, audience: "switchboard", issuedAt: now,
+            expires: now + lives)
+    }
+
+    private func verifier(_ key: SigningKey) -> TokenVerifier {
+        .fixed(
+            KeySet(keys: [key]), issuer: Self.issuer, audience: "switchboard",
+            kafka: KafkaSettings(brokers: "127.0.0.1:1", profile: .local, clientID: "test"),
+            log: Log(program: "test", least: .error))
+    }
+
+    @Test func `a good token says who it is, the second time without asking the key`() async throws {
+        let key = try SigningKey.generate()
+        let claims = claims()
+        let token = try key.sign(claims)
+        try await onLoop {
+            let verifier = verifier(key)
+            for _ in 0..<2 {
+                let found = try await verifier.verify(token)
+                #expect(found.user == claims.subject)
+            }
+            await #expect(throws: Problem.self) { try await verifier.verify(token + "x") }
+        }
+    }
+
+    @Test func `a cached token stops counting when it expires`() {
+        let cache = TokenCache()
+        let verified = Verified(claims(lives: .seconds(10)))
+        cache.add("token", verified)
+        #expect(cache.find("token", now: .now()) != nil)
+        #expect(cache.find("token", now: .now() + .seconds(11)) == nil)
+        #expect(cache.find("token", now: .now()) == nil)
+    }
+
+    @Test func `the cache forgets rather than grow`() {
+        let cache = TokenCache()
+        for number in 0..<40_000 { cache.add("token\(number)", Verified(claims())) }
+        let known = (0..<40_000).count { cache.find("token\($0)", now: .now()) != nil }
+        #expect(known <= 16 * 1_024)
+        #expect(known > 0)
+    }
+
+    @Test func `a revoked session is refused, a later log-in of the same person is not`() throws {
+        let revocations = Revocations()
+        let user = UserID()
+        let session = SessionID()
+        let (old, new) = (Verified(claims(user, session: session)), Verified(claims(user)))
+        revocations.add(RevocationEvent(kind: .session, id: session.text, at: .now(), until: .now() + .seconds(60)))
+        #expect(throws: Problem.self) { try revocations.check(old) }
+        #expect(try revocations.check(new).user == user)
+        revocations.add(RevocationEvent(kind: .user, id: user.text, at: .now() + .seconds(1), until: .now() + .seconds(60)))
+        #expect(throws: Problem.self) { try revocations.check(new) }
+    }
+
+    @Test func `requests without a usable header are told what to send`() async throws {
+        let key = try SigningKey.generate()
+        try await onLoop {
+            let verifier = verifier(key)
+            for header in [nil, "Basic abc", "Bearer", "bearer nonsense"] {
+                var headers = Headers()
+                if let header { headers.set("Authorization", header) }
+                await #expect(throws: Problem.self) { try await verifier.authenticate(Request(.get, "/", headers: headers)) }
+            }
+        }
+    }
+
+    @Test func `revocations that were there are known before it is ready and new ones arrive`() async throws {
+        let kafka = try TestBroker.settings("access")
+        try await onLoop {
+            let key = try SigningKey.generate()
+            let session = SessionID()
+            let token = try key.sign(claims(session: session))
+            let verifier = TokenVerifier.fixed(
+                KeySet(keys: [key]), issuer: Self.issuer, audience: "switchboard", kafka: kafka,
+                log: Log(program: "test", least: .error))
+            try await verifier.start(on: testLoops)
+            #expect(verifier.unready() == nil)
+            _ = try await verifier.verify(token)
+            let event = RevocationEvent(kind: .session, id: session.text, at: .now(), until: .now() + .seconds(60))
+            let producer = Producer(settings: kafka)
+            try await producer.start(on: testLoops)
+            _ = try await producer.send([
+                Record(
+                    topic: Topic.authRevocations.rawValue, key: Array(event.key.utf8), value: event.jsonBytes,
+                    headers: [
+                        ("ce_specversion", Array("1.0".utf8)), ("ce_id", Array(EventID().text.utf8)),
+                        ("ce_type", Array(event.type.utf8)), ("ce_source", Array("/test".utf8)),
+                        ("ce_time", Array(Instant.now().iso.utf8)),
+                    ])
+            ])
+            try await eventually(within: .seconds(10)) { (try? await verifier.verify(token)) == nil }
+            await producer.stop(deadline: .seconds(2))
+            await verifier.stop(deadline: .seconds(2))
+        }
+    }
+}

@@ -1,0 +1,173 @@
+import Access
+import HTTP
+import Messaging
+import Passwords
+import Postgres
+import Runtime
+import Shared
+import TestSupport
+import Testing
+
+@testable import Auth
+
+@Suite struct AccountTests {
+    /// Auth's real router on a fresh database. Revocations are the tests' own: no broker is needed to see them written.
+    private func withAuth(_ body: @escaping @Sendable (TestClient, Accounts) async throws -> Void) async throws {
+        try await TestDatabase.fresh(migrations: ["auth"], extra: MessagingSchema.migrations) { database in
+            let accounts = Accounts(
+                database: database,
+                passwords: try Passwords(pool: Blocking(threads: 2, queueMax: 64)) { Digest.randomBytes($0) },
+                keys: SigningKeys(database: database, secret: String(repeating: "k", count: 32)),
+                settings: .init(issuer: "https://test", audience: "switchboard"))
+            try await accounts.keys.refresh()
+            let router = Router(Routes.list(accounts), program: "auth", authenticate: { request in
+                guard let token = request.bearerToken else { throw Problem.unauthorized() }
+                let keys = try KeySet(jwks: accounts.keys.published)
+                do {
+                    return try keys.verify(token, now: .now(), issuer: "https://test", audience: "switchboard").principal
+                } catch { throw Problem.unauthorized() }
+            }, log: Log(program: "auth", least: .error))
+            try await body(TestClient(router), accounts)
+        }
+    }
+
+    private static func person(_ email: String = "ann@example.com") -> JSON {
+        ["email": .string(email), "password": "correct horse battery", "first_name": "Ann", "last_name": "Lee"]
+    }
+
+    @Test func `who registers has tokens, a workspace of their own and a name`() async throws {
+        try await withAuth { client, accounts in
+            let answer = await client.post("/api/auth/register/", json: Self.person())
+            #expect(answer.status == 201)
+            let json = try answer.json()
+            #expect(json["user"]?["full_name"] == "Ann Lee")
+            #expect(json["token_type"] == "Bearer" && json["expires_in"] == 900)
+            let me = await client.get("/api/users/users/me/", token: json["access"]?.string)
+            let json1 = try me.json()
+            #expect(json1["email"] == "ann@example.com")
+            let events = try await accounts.database.query("SELECT type FROM outbox ORDER BY seq").map {
+                try $0.decode("type", as: String.self)
+            }
+            #expect(events == ["auth.user.created.v1", "auth.workspace.created.v1", "auth.workspace.member_added.v1"])
+        }
+    }
+
+    @Test(arguments: [
+        ("email", "nonsense"), ("email", ""), ("password", "short"), ("password", "aaaaaaaaaa"), ("password", "password123"),
+        ("password", "ann@example.com"), ("username", "a b"), ("phone", "12"), ("role", "king"),
+    ])
+    func `a bad field is refused by its name and nothing is written`(_ field: String, _ value: String) async throws {
+        try await withAuth { client, accounts in
+            guard var person = Self.person().object else { return }
+            person[field] = .string(value)
+            let answer = await client.post("/api/auth/register/", json: JSON.object(person))
+            #expect(answer.status == 400)
+            let json2 = try answer.json()
+            #expect(json2["errors"]?[field]?.array?.isEmpty == false)
+            let count = try await accounts.database.queryOne("SELECT count(*) AS n FROM users")
+            #expect(try count?.decode("n", as: Int64.self) == 0)
+        }
+    }
+
+    @Test func `nobody registers as an admin and no address twice`() async throws {
+        try await withAuth { client, _ in
+            guard var person = Self.person().object else { return }
+            person["role"] = "admin"
+            let status1 = await client.post("/api/auth/register/", json: JSON.object(person)).status
+            #expect(status1 == 403)
+            let status2 = await client.post("/api/auth/register/", json: Self.person()).status
+            #expect(status2 == 201)
+            let again = await client.post("/api/auth/register/", json: Self.person("ANN@example.com"))
+            #expect(again.status == 400)
+            let json3 = try again.json()
+            #expect(json3["errors"]?["email"] != nil)
+        }
+    }
+
+    @Test func `a wrong password and an unknown person are answered alike`() async throws {
+        try await withAuth { client, _ in
+            _ = await client.post("/api/auth/register/", json: Self.person())
+            let wrong = await client.post("/api/auth/login/", json: ["email": "ann@example.com", "password": "not it at all"] as JSON)
+            let unknown = await client.post("/api/auth/login/", json: ["email": "bob@example.com", "password": "not it at all"] as JSON)
+            #expect(wrong.status == 401 && unknown.status == 401)
+            #expect(wrong.body == unknown.body)
+            let right = await client.post(
+                "/api/auth/login/", json: ["email": "Ann@Example.com", "password": "correct horse battery"] as JSON)
+            #expect(right.status == 200)
+        }
+    }
+
+    @Test func `a refresh token works once and its second use ends the session`() async throws {
+        try await withAuth { client, accounts in
+            let first = try await client.post("/api/auth/register/", json: Self.person()).json()
+            let second = await client.post("/api/auth/refresh/", json: ["refresh": first["refresh"] ?? .null] as JSON)
+            #expect(second.status == 200)
+            let reuse = await client.post("/api/auth/refresh/", json: ["refresh": first["refresh"] ?? .null] as JSON)
+            #expect(reuse.status == 401)
+            let afterwards = await client.post(
+                "/api/auth/refresh/", json: ["refresh": try second.json()["refresh"] ?? .null] as JSON)
+            #expect(afterwards.status == 401)
+            let told = try await accounts.database.queryOne(
+                "SELECT count(*) AS n FROM outbox WHERE topic = 'auth.revocations'")
+            #expect(try told?.decode("n", as: Int64.self) == 1)
+        }
+    }
+
+    @Test func `of many simultaneous refreshes exactly one succeeds`() async throws {
+        try await withAuth { client, _ in
+            let first = try await client.post("/api/auth/register/", json: Self.person()).json()
+            let token = first["refresh"] ?? .null
+            let statuses = try await withThrowingTaskGroup(of: Int.self) { group in
+                for _ in 0..<24 {
+                    group.addTask { await client.post("/api/auth/refresh/", json: ["refresh": token] as JSON).status }
+                }
+                return try await group.reduce(into: [:]) { $0[$1, default: 0] += 1 }
+            }
+            #expect(statuses == [200: 1, 401: 23])
+        }
+    }
+
+    @Test func `logging out ends the session and revokes its access tokens`() async throws {
+        try await withAuth { client, accounts in
+            let tokens = try await client.post("/api/auth/register/", json: Self.person()).json()
+            let status3 = await client.post("/api/auth/logout/", json: [:] as JSON, token: tokens["access"]?.string).status
+            #expect(status3 == 204)
+            let status4 = await client.post("/api/auth/refresh/", json: ["refresh": tokens["refresh"] ?? .null] as JSON).status
+            #expect(status4 == 401)
+            let rows = try await accounts.database.query("SELECT kind FROM revocations")
+            #expect(rows.count == 1)
+        }
+    }
+
+    @Test func `the first admin comes from the command and is one only once`() async throws {
+        try await withAuth { client, accounts in
+            let email = try #require(EmailAddress("root@example.com"))
+            let isNew = try await accounts.createSuperuser(email, password: "a very long password")
+            #expect(isNew)
+            let found2 = try await accounts.createSuperuser(email, password: "another long password")
+            #expect(found2 == false)
+            let answer = await client.post(
+                "/api/auth/login/", json: ["email": "root@example.com", "password": "another long password"] as JSON)
+            let json4 = try answer.json()
+            #expect(json4["user"]?["role"] == "admin")
+            await #expect(throws: Problem.self) { try await accounts.createSuperuser(email, password: "short") }
+        }
+    }
+
+    @Test func `keys are sealed, published before they sign and the same on every replica`() async throws {
+        try await TestDatabase.fresh(migrations: ["auth"], extra: MessagingSchema.migrations) { database in
+            let secret = String(repeating: "k", count: 32)
+            let (one, two) = (SigningKeys(database: database, secret: secret), SigningKeys(database: database, secret: secret))
+            try await one.refresh()
+            try await two.refresh()
+            #expect(one.published == two.published)
+            try await one.refresh(now: .now() + .seconds(31 * 86_400))
+            #expect(one.published["keys"]?.array?.count == 2)
+            let stranger = SigningKeys(database: database, secret: String(repeating: "x", count: 32))
+            await #expect(throws: SigningKeys.Sealed.self) { try await stranger.refresh() }
+            let stored = try await database.queryOne("SELECT sealed FROM signing_keys LIMIT 1")
+            let bytes = try #require(try stored?.decode("sealed", as: [UInt8].self))
+            #expect(!String(decoding: bytes, as: UTF8.self).contains("PRIVATE KEY"))
+        }
+    }
+}

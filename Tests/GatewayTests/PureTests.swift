@@ -1,0 +1,171 @@
+import HTTP
+import Shared
+import Testing
+
+@testable import Gateway
+
+@Suite struct RouteTableTests {
+    @Test(arguments: [
+        ("/api/v1/calls", Owner.telephony), ("/api/v1/calls/x/interactions", .telephony), ("/api/v1/calls/x/qa", .qaAnalytics),
+        ("/api/v1/analytics/overview", .qaAnalytics), ("/api/calls/call-logs", .telephony),
+        ("/api/calls/call-logs/analytics", .qaAnalytics), ("/api/dashboard/user/profile", .auth),
+        ("/api/dashboard/user/subscription", .billing), ("/api/v1/config/business/1", .knowledge), ("/api/users/users/me", .auth),
+    ])
+    func `the longest prefix says who answers`(_ path: String, _ owner: Owner) {
+        let segments = path.split(separator: "/").map(String.init)
+        #expect(RouteTable().entry(for: segments)?.owner == owner)
+    }
+
+    @Test(arguments: ["/", "/api", "/api/v2/calls", "/apix/v1/calls", "/internal/frames", "/metrics", "/openapi.json"])
+    func `nobody owns what is not in the table`(_ path: String) {
+        #expect(RouteTable().entry(for: path.split(separator: "/").map(String.init)) == nil)
+    }
+
+    @Test func `webhooks are not counted and analytics apart`() {
+        let table = RouteTable()
+        func limit(_ path: String) -> LimitClass? { table.entry(for: path.split(separator: "/").map(String.init))?.limit }
+        #expect(limit("/api/calls/twilio-webhook") == .uncounted)
+        #expect(limit("/api/v1/analytics/overview") == .analytics)
+        #expect(limit("/api/v1/calls") == .standard)
+    }
+}
+
+@Suite struct RateLimitTests {
+    @Test func `a window lets its limit through, tells what is left and opens again with the minute`() {
+        var window = RateWindow()
+        for left in [1, 0] {
+            let answer = window.take(limit: 2, now: 59)
+            #expect(answer == .init(allowed: true, limit: 2, remaining: left, reset: 60))
+        }
+        #expect(!window.take(limit: 2, now: 59).allowed)
+        #expect(window.take(limit: 2, now: 60).allowed)
+    }
+
+    @Test func `people are counted apart from each other and analytics apart from the rest`() {
+        let limits = RateLimits(.init(standard: 1, analytics: 1, anonymous: 1, sockets: 1))
+        let (ann, bob) = (Caller.user(UserID()), Caller.user(UserID()))
+        #expect(limits.take(ann, .standard, now: 0)?.allowed == true)
+        #expect(limits.take(ann, .standard, now: 0)?.allowed == false)
+        #expect(limits.take(ann, .analytics, now: 0)?.allowed == true)
+        #expect(limits.take(bob, .standard, now: 0)?.allowed == true)
+        #expect(limits.take(bob, .uncounted, now: 0) == nil)
+        #expect(limits.take(.address("192.0.2.1"), .standard, now: 0)?.limit == 1)
+    }
+
+    @Test func `zero switches a class off`() {
+        let limits = RateLimits(.init(standard: 0, analytics: 0, anonymous: 0, sockets: 0))
+        #expect(limits.take(.address("192.0.2.1"), .standard, now: 0) == nil)
+        let user = UserID()
+        for _ in 0..<100 { #expect(limits.claimSocket(user)) }
+    }
+
+    @Test func `sockets are counted until they are given back`() {
+        let limits = RateLimits(.init(sockets: 2))
+        let user = UserID()
+        #expect(limits.claimSocket(user) && limits.claimSocket(user) && !limits.claimSocket(user))
+        limits.releaseSocket(user)
+        #expect(limits.claimSocket(user))
+    }
+}
+
+@Suite struct ReplicasTests {
+    private func three() -> Replicas { Replicas([("a", 1), ("b", 2), ("c", 3)]) }
+
+    @Test func `idle replicas take turns and busy ones are spared`() {
+        var replicas = three()
+        let first = (0..<3).compactMap { _ in replicas.choose(now: 0) }
+        #expect(Set(first) == [0, 1, 2])
+        replicas.succeeded(first[1])
+        #expect(replicas.choose(now: 0) == first[1])
+    }
+
+    @Test func `a failed replica is left alone longer each time and is back after one success`() {
+        var replicas = Replicas([("a", 1), ("b", 2)])
+        var waits: [Double] = []
+        for _ in 0..<8 {
+            guard let index = replicas.choose(now: 1_000, except: [1]) else { break }
+            replicas.failed(index, now: 1_000)
+            waits.append(replicas.all[0].outUntil - 1_000)
+        }
+        #expect(waits == [0.25, 0.5, 1, 2, 4, 5, 5, 5])
+        #expect(replicas.choose(now: 1_001) == 1)
+        let again = replicas.choose(now: 1_006, except: [1])
+        #expect(again == 0)
+        replicas.succeeded(0)
+        #expect(replicas.all[0].failures == 0)
+    }
+
+    @Test func `when all are out the first to return is tried rather than nobody`() {
+        var replicas = Replicas([("a", 1), ("b", 2)])
+        for now in [0.0, 0.1] {
+            guard let index = replicas.choose(now: now) else { continue }
+            replicas.failed(index, now: now)
+        }
+        #expect(replicas.choose(now: 0.1) != nil)
+        #expect(replicas.choose(now: 0.1, except: [0, 1]) == nil)
+    }
+}
+
+@Suite struct TicketTests {
+    @Test func `a ticket opens once, for its time, and only with our key`() {
+        let tickets = Tickets(secret: String(repeating: "s", count: 32))
+        let ticket = tickets.issue("token", until: .now() + .seconds(900))
+        #expect(tickets.redeem(ticket.text) == "token")
+        #expect(tickets.redeem(ticket.text) == nil)
+        let old = tickets.issue("token", until: .now() + .seconds(900))
+        #expect(tickets.redeem(old.text, now: .now() + .seconds(31)) == nil)
+        let stranger = Tickets(secret: String(repeating: "x", count: 32)).issue("token", until: .now() + .seconds(900))
+        #expect(tickets.redeem(stranger.text) == nil)
+        #expect(tickets.redeem("nonsense") == nil)
+    }
+}
+
+@Suite struct FrontTests {
+    @Test func `only trusted proxies may say for whom they ask`() {
+        let proxies = TrustedProxies(addresses: ["10.0.0.1"])
+        func caller(_ peer: String, _ forwarded: String?) -> String {
+            var headers = Headers()
+            if let forwarded { headers.set("X-Forwarded-For", forwarded) }
+            return proxies.caller(of: Request(.get, "/", headers: headers, peer: peer))
+        }
+        #expect(caller("198.51.100.7", "203.0.113.9") == "198.51.100.7")
+        #expect(caller("10.0.0.1", "203.0.113.9, 10.0.0.1") == "203.0.113.9")
+        #expect(caller("10.0.0.1", "6.6.6.6, 203.0.113.9") == "203.0.113.9")
+        #expect(caller("10.0.0.1", "not an address") == "10.0.0.1")
+    }
+
+    @Test func `what strangers say in our own fields is dropped`() {
+        var request = Request(
+            .get, "/", headers: ["X-User-Id": "1", "x-forwarded-for": "6.6.6.6", "X-Workspace-Id": "2", "Accept": "*/*",
+                "Connection": "close, X-Secret", "X-Secret": "1"], peer: "198.51.100.7")
+        request.id = "r"
+        let headers = Forward.headers(request, from: "198.51.100.7")
+        #expect(headers["X-User-Id"] == nil && headers["X-Workspace-Id"] == nil && headers["X-Secret"] == nil)
+        #expect(headers.all("X-Forwarded-For") == ["198.51.100.7"])
+        #expect(headers["Accept"] == "*/*")
+    }
+
+    @Test func `a preflight is answered for listed origins only`() {
+        let origins = Origins(allowed: ["https://app.example.com"])
+        func preflight(_ origin: String) -> Response? {
+            origins.preflight(Request(.options, "/api/v1/calls", headers: ["Origin": origin, "Access-Control-Request-Method": "GET"]))
+        }
+        #expect(preflight("https://app.example.com")?.status == 204)
+        #expect(preflight("https://evil.example.com") == nil)
+    }
+
+    @Test func `a frame is for its workspace, its managers or its person`() throws {
+        let (workspace, user) = (WorkspaceID(), UserID())
+        func principal(_ role: WorkspaceRole, _ id: UserID = UserID()) -> Principal {
+            Principal(user: id, role: .user, workspaces: [workspace: role], expires: .now() + .seconds(60))
+        }
+        func frame(_ audience: FrameSnapshot.Audience) -> OutgoingFrame {
+            OutgoingFrame(FrameSnapshot(id: 1, workspaceID: workspace, event: "x", at: .now(), data: "{}", audience: audience))
+        }
+        #expect(frame(.workspace).isFor(principal(.viewer)))
+        #expect(!frame(.managers).isFor(principal(.agent)) && frame(.managers).isFor(principal(.owner)))
+        #expect(frame(.user(user)).isFor(principal(.viewer, user)) && !frame(.user(user)).isFor(principal(.owner)))
+        let stranger = Principal(user: UserID(), role: .user, workspaces: [WorkspaceID(): .owner], expires: .now())
+        #expect(!frame(.workspace).isFor(stranger))
+    }
+}
