@@ -13,7 +13,7 @@ enum Passages {
         var size = 0
 
         func finish() {
-            if !current.isEmpty { passages.append(current.map(\.text).joined(separator: "\n")) }
+            if !current.isEmpty { passages.append(joined(current)) }
             current.removeAll()
             size = 0
         }
@@ -26,7 +26,7 @@ enum Passages {
                 finish()
                 let words = count(overlap)
                 if words <= overlapMax, words + piece.words <= wordsMax {
-                    current.append(Piece(text: overlap, words: words, isHeading: false))
+                    current.append(Piece(text: overlap, words: words, isHeading: false, continues: false))
                     size = words
                 }
             }
@@ -42,6 +42,12 @@ enum Passages {
         var text: String
         var words: Int
         var isHeading: Bool
+        /// The line of the piece before.
+        var continues: Bool
+    }
+
+    private static func joined(_ pieces: [Piece]) -> String {
+        pieces.enumerated().reduce("") { $0 + ($1.offset == 0 ? "" : $1.element.continues ? " " : "\n") + $1.element.text }
     }
 
     private static func pieces(_ content: String) -> [Piece] {
@@ -51,10 +57,12 @@ enum Passages {
             guard !line.isEmpty else { continue }
             let words = count(line)
             if words <= wordsMax {
-                pieces.append(Piece(text: line, words: words, isHeading: isHeading(line, words)))
+                pieces.append(Piece(text: line, words: words, isHeading: isHeading(line, words), continues: false))
                 continue
             }
-            for part in parts(line) { pieces.append(Piece(text: part, words: count(part), isHeading: false)) }
+            for (index, part) in parts(line).enumerated() {
+                pieces.append(Piece(text: part, words: count(part), isHeading: false, continues: index > 0))
+            }
         }
         return pieces
     }
@@ -70,24 +78,14 @@ enum Passages {
         return words <= 6 && !(line.last.map { ".!?,;".contains($0) } ?? true)
     }
 
-    /// Runs of whole sentences; a sentence that is too long by itself is cut between words.
+    /// Its sentences; one that is too long by itself is cut between words.
     private static func parts(_ line: String) -> [String] {
-        var parts: [String] = []
-        var current: [Substring] = []
-        for sentence in sentences(line) {
+        sentences(line).flatMap { sentence -> [String] in
             let words = sentence.split(separator: " ")
-            if current.count + words.count > wordsMax, !current.isEmpty {
-                parts.append(current.joined(separator: " "))
-                current.removeAll()
-            }
-            current += words
-            while current.count > wordsMax {
-                parts.append(current.prefix(wordsMax).joined(separator: " "))
-                current.removeFirst(wordsMax)
+            return stride(from: 0, to: words.count, by: wordsMax).map { start in
+                words[start..<min(start + wordsMax, words.count)].joined(separator: " ")
             }
         }
-        if !current.isEmpty { parts.append(current.joined(separator: " ")) }
-        return parts
     }
 
     private static func sentences(_ line: String) -> [Substring] {

@@ -1,0 +1,149 @@
+import HTTP
+import Messaging
+import Postgres
+import Shared
+import Testing
+
+@testable import Knowledge
+
+@Suite struct ConfigTests {
+    static let path = "/api/v1/config/business"
+
+    @Test func `a configuration is created with defaults, replaced, listed and deleted`() async throws {
+        try await Fixture.run { it in
+            let created = await it.client.post(
+                Self.path,
+                json: ["name": "Support", "type": "support", "config_data": ["ai": ["temperature": 1, "seed": 7], "x": 1]])
+            #expect(created.status == 201)
+            let config = try #require(try created.json()["config"])
+            let id = try #require(config["id"]?.string)
+            let data = try #require(config["config_data"])
+            #expect(data["ai"]?["temperature"]?.double == 1)
+            #expect(data["ai"]?["seed"] == 7 && data["x"] == 1)
+            #expect(data["voice"]?["language"] == "en-US")
+            #expect(data["knowledge_base"]?["retrieval_top_k"] == 4)
+            #expect(data["quality_assurance"]?["min_score_threshold"]?.double == 0.6)
+            #expect(data["escalation"]?["triggers"] == [])
+            #expect(config["is_active"] == true)
+
+            let off = await it.client.put("\(Self.path)/\(id)", json: ["name": "S", "type": "t", "is_active": false])
+            #expect(off.status == 200)
+            let kept = await it.client.put("\(Self.path)/\(id)", json: ["name": "S2", "type": "t"])
+            #expect(try kept.json()["config"]?["is_active"] == false)
+            #expect(try await it.client.get("\(Self.path)?is_active=true").json()["configs"] == [])
+            #expect(try await it.client.get("\(Self.path)?is_active=false").json()["configs"]?.array?.count == 1)
+            #expect(try await it.client.get("\(Self.path)/\(id)").json()["config"]?["name"] == "S2")
+
+            let versions = try await it.database.query(
+                "SELECT version, name FROM business_config_versions ORDER BY version")
+            #expect(try versions.map { try $0.decode("name", as: String.self) } == ["Support", "S", "S2"])
+            #expect(await it.client.delete("\(Self.path)/\(id)").status == 200)
+            #expect(await it.client.get("\(Self.path)/\(id)").code == "CONFIG_NOT_FOUND")
+            let changed = "knowledge.config.changed.v1 \(id)"
+            #expect(try await it.published() == [changed, changed, changed, "knowledge.config.removed.v1 \(id)"])
+        }
+    }
+
+    @Test func `a configuration with entries is in use`() async throws {
+        try await Fixture.run { it in
+            let id = try await it.addConfig("Shop")
+            let entry = try await it.add("Hours", "Nine to five.", business: id)
+            let refused = await it.client.delete("\(Self.path)/\(id)")
+            #expect(refused.status == 400)
+            #expect(refused.code == "IN_USE")
+            _ = await it.client.delete("/api/v1/knowledge/\(entry)")
+            #expect(await it.client.delete("\(Self.path)/\(id)").status == 200)
+        }
+    }
+
+    @Test func `another workspace's configuration does not exist`() async throws {
+        try await Fixture.run { it in
+            let id = try await it.addConfig("Ours")
+            let body: JSON = ["name": "a", "type": "b"]
+            #expect(try await it.client.get(Self.path, token: "otto").json()["configs"] == [])
+            #expect(await it.client.get("\(Self.path)/\(id)", token: "otto").code == "CONFIG_NOT_FOUND")
+            #expect(await it.client.put("\(Self.path)/\(id)", json: body, token: "otto").code == "CONFIG_NOT_FOUND")
+            #expect(await it.client.delete("\(Self.path)/\(id)", token: "otto").code == "CONFIG_NOT_FOUND")
+            #expect(await it.client.get("\(Self.path)/7", token: "otto").code == "CONFIG_NOT_FOUND")
+            #expect(await it.client.put("\(Self.path)/\(id)", json: body, token: "vera").code == "FORBIDDEN")
+            #expect(await it.client.post(Self.path, json: body, token: "vera").code == "FORBIDDEN")
+            #expect(await it.client.delete("\(Self.path)/\(id)", token: "vera").code == "FORBIDDEN")
+            #expect(await it.client.post(Self.path, json: body, token: "nobody").code == "WORKSPACE_NOT_FOUND")
+        }
+    }
+
+    @Test func `a lost topic is stated again`() async throws {
+        try await Fixture.run { it in
+            let ids = [try await it.addConfig("A"), try await it.addConfig("B")]
+            _ = try await it.database.execute("DELETE FROM outbox")
+            try await it.database.transaction { (tx: borrowing Transaction) in try await ConfigStore.restate(tx) }
+            #expect(try await it.published() == ids.map { "knowledge.config.changed.v1 \($0)" })
+        }
+    }
+
+    @Test func `a deleted workspace leaves nothing behind`() async throws {
+        try await Fixture.run { it in
+            let config = try await it.addConfig("A")
+            let entry = try await it.add("Hours", "Nine to five.", business: config)
+            _ = try await it.database.execute("DELETE FROM outbox")
+            let workspace = it.workspace
+            try await it.database.transaction { (tx: borrowing Transaction) in
+                try await onWorkspace(.deleted(id: workspace), tx)
+            }
+            #expect(
+                try await it.published() == ["knowledge.entry.removed.v1 \(entry)", "knowledge.config.removed.v1 \(config)"])
+            let left = try await it.database.queryOne(
+                """
+                SELECT (SELECT count(*) FROM passages) + (SELECT count(*) FROM word_counts)
+                    + (SELECT count(*) FROM business_config_versions) AS n
+                """)
+            #expect(try left?.decode("n", as: Int.self) == 0)
+        }
+    }
+}
+
+@Suite struct ConfigDataTests {
+    /// What is wrong, and the member the complaint names.
+    @Test(arguments: [
+        (["ai": ["temperature": 2.1]], "config_data.ai.temperature"),
+        (["ai": ["temperature": "warm"]], "config_data.ai.temperature"),
+        (["ai": ["model": 7]], "config_data.ai.model"),
+        (["ai": ["system_prompt": .string(String(repeating: "a", count: 20_001))]], "config_data.ai.system_prompt"),
+        (["ai": []], "config_data.ai"),
+        (["voice": ["language": "english!"]], "config_data.voice.language"),
+        (["voice": ["response_delay": -1]], "config_data.voice.response_delay"),
+        (["knowledge_base": ["enabled": "yes"]], "config_data.knowledge_base.enabled"),
+        (["knowledge_base": ["retrieval_top_k": 0]], "config_data.knowledge_base.retrieval_top_k"),
+        (["knowledge_base": ["retrieval_top_k": 21]], "config_data.knowledge_base.retrieval_top_k"),
+        (["knowledge_base": ["similarity_threshold": 1.5]], "config_data.knowledge_base.similarity_threshold"),
+        (["quality_assurance": ["sentiment_analysis": 3]], "config_data.quality_assurance.sentiment_analysis"),
+        (["quality_assurance": ["min_score_threshold": 80]], "config_data.quality_assurance.min_score_threshold"),
+        (["escalation": ["triggers": [[:]]]], "config_data.escalation.triggers[0].type"),
+        (["escalation": ["triggers": ["angry"]]], "config_data.escalation.triggers[0]"),
+        (["escalation": ["triggers": [["type": "keyword"]]]], "config_data.escalation.triggers[0].keywords"),
+        (["escalation": ["triggers": [["type": "sentiment", "threshold": -2]]]], "config_data.escalation.triggers[0].threshold"),
+        (["escalation": ["warm_transfer": 7]], "config_data.escalation.warm_transfer"),
+        (["x": .string(String(repeating: "a", count: 65_536))], "config_data"),
+        ("all", "config_data"),
+    ] as [(JSON, String)])
+    func `a bad member is named`(data: JSON, member: String) {
+        var form = Form(["config_data": data] as JSONObject)
+        _ = ConfigData.read(&form)
+        #expect(form.failed.contains { $0.name == member }, "\(form.failed)")
+    }
+
+    @Test func `unknown members are kept, also in triggers`() {
+        var form = Form(
+            [
+                "config_data": [
+                    "crm": ["id": 7],
+                    "escalation": ["triggers": [["type": "sentiment", "threshold": -0.5, "skill": "billing"]]],
+                ]
+            ] as JSONObject)
+        let data = ConfigData.read(&form)
+        #expect(form.failed.isEmpty)
+        #expect(data["crm"] == ["id": 7])
+        #expect(data["escalation"]?["triggers"]?[0]?["skill"] == "billing")
+        #expect(data["escalation"]?["triggers"]?[0]?["threshold"]?.double == -0.5)
+    }
+}
