@@ -52,15 +52,17 @@ def play_command(instance: Instance, options) -> list[str]:
 def show(instance: Instance) -> None:
     person = credentials(instance)["user"]
     numbers: dict[str, int] = {}
-    latest: dict[int, str] = {}
+    status: dict[int, str] = {}
     while True:
         try:
             token = API(instance.url).signed_in(person).token
             for frame in frames(instance, token):
                 number, text = describe(frame, numbers)
-                # A call is updated for many reasons, few of which show in one word.
-                if text and latest.get(number) != text:
-                    latest[number] = text
+                if frame.get("event") == "call.updated":  # for many reasons, few of which show in one word
+                    if text == status.get(number, "in_progress") or text == "completed":
+                        continue
+                    status[number] = text
+                if text:
                     print(f"{time.strftime('%H:%M:%S')}  call {number:<4} {text}", flush=True)
         except (OSError, EOFError, ValueError, APIError):
             pass  # a program was restarted, or the token's time was up: come back
