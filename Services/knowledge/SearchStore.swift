@@ -15,7 +15,8 @@ enum SearchStore {
         _ database: Database
     ) async throws -> [FoundPassage] {
         let owners: Query = tenancy.ids.map { "p.workspace_id = ANY (\($0))" } ?? "true"
-        let shown: Query = business.map { "\(fragment: owners) AND (p.business_id IS NULL OR p.business_id = \($0))" } ?? owners
+        let shown: Query =
+            business.map { "\(fragment: owners) AND (p.business_id IS NULL OR p.business_id = \($0))" } ?? owners
         let rows = try await database.query(
             ("""
             WITH asked AS MATERIALIZED (

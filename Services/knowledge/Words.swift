@@ -40,7 +40,9 @@ enum Words {
     static func stem(_ word: String) -> String {
         guard word.utf8.count > 3, word.utf8.allSatisfy({ (0x61...0x7A).contains($0) }) else { return word }
         var letters = Array(word.utf8)
-        func ends(_ text: String) -> Bool { letters.count > text.utf8.count + 1 && letters.suffix(text.utf8.count).elementsEqual(text.utf8) }
+        func ends(_ text: String) -> Bool {
+            letters.count > text.utf8.count + 1 && letters.suffix(text.utf8.count).elementsEqual(text.utf8)
+        }
         func hasVowel(before count: Int) -> Bool { letters.dropLast(count).contains { "aeiouy".utf8.contains($0) } }
         func undouble() {
             guard letters.count > 3, letters[letters.count - 1] == letters[letters.count - 2],

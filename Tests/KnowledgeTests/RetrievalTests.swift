@@ -24,6 +24,7 @@ import Testing
             }
             var (first, five, reciprocal) = (0.0, 0.0, 0.0)
             var missed: [String] = []
+            let began = ContinuousClock.now
             for query in Self.queries {
                 let text = try #require(query["q"]?.string)
                 let wanted = Set(query["titles"]?.array?.compactMap(\.string) ?? [])
@@ -37,7 +38,9 @@ import Testing
                 if rank != 1 { missed.append("\(rank ?? 0): \(text) -> \(found.first?.title ?? "nothing")") }
             }
             let count = Double(Self.queries.count)
-            let figures = "recall@1 \(first / count), recall@5 \(five / count), MRR \(reciprocal / count)"
+            let took = began.duration(to: .now) / Self.queries.count
+            let figures =
+                "recall@1 \(first / count), recall@5 \(five / count), MRR \(reciprocal / count), \(took) each"
             print(figures)
             for line in missed { print(line) }
             #expect(first / count >= 0.45, "\(figures)")

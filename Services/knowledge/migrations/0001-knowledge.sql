@@ -25,8 +25,7 @@ CREATE TABLE business_config_versions (
     type text NOT NULL,
     config_data jsonb NOT NULL,
     is_active boolean NOT NULL,
-    -- null: the version that ended it has no author any more, or none is known
-    changed_by uuid,
+    changed_by uuid NOT NULL,
     changed_at timestamptz NOT NULL,
     PRIMARY KEY (config_id, version)
 );
