@@ -1,5 +1,4 @@
 import Runtime
-import Synchronization
 
 /// What a connection has received and not used yet, and how it gets more.
 ///
@@ -88,12 +87,14 @@ final class Scratch: @unchecked Sendable {
         weak var scratch: Scratch?
     }
 
-    private static let all = Mutex<[ObjectIdentifier: Weak]>([:])
+    private static let lock = Lock()
+    // Guarded by `lock`.
+    nonisolated(unsafe) private static var all: [ObjectIdentifier: Weak] = [:]
 
     /// The one of the current loop, kept as long as somebody reads with it.
     static func ofLoop() -> Scratch {
         let loop = ObjectIdentifier(EventLoop.required())
-        return all.withLock { all in
+        return lock.withLock {
             if let scratch = all[loop]?.scratch { return scratch }
             all = all.filter { $0.value.scratch != nil }
             let scratch = Scratch()

@@ -1,6 +1,5 @@
 import Runtime
 import Shared
-import Synchronization
 
 /// An HTTP/1.1 server: one listener per loop on the same port (SO_REUSEPORT), so a connection and all of its requests
 /// stay on the loop that accepted them.
@@ -12,12 +11,23 @@ public final class Server: Component {
     private let limits: ServerLimits
     private let log: Log
     private let handler: @Sendable (Request) async -> Response
-    private let state = Mutex(State())
+    private let state = Guarded(State())
 
     private struct State {
         var port = 0
         var open: [Opened] = []
-        var isStopping = false
+    }
+
+    /// A value behind a lock.
+    ///
+    /// `@unchecked Sendable`: the value is only reached under the lock.
+    private final class Guarded<Value>: @unchecked Sendable {
+        private let lock = Lock()
+        private var value: Value
+
+        init(_ value: Value) { self.value = value }
+
+        func withLock<T>(_ body: (inout Value) throws -> T) rethrows -> T { try lock.withLock { try body(&value) } }
     }
 
     /// A listener and the loop it lives on.
@@ -62,7 +72,7 @@ public final class Server: Component {
     private func open(
         on loop: EventLoop, port: Int, _ context: TLS.Context?
     ) async throws -> (opened: Opened, port: Int) {
-        let outcome = Mutex<Result<(opened: Opened, port: Int), any Error>?>(nil)
+        let outcome = Guarded<Result<(opened: Opened, port: Int), any Error>?>(nil)
         let (host, limits, log, handler) = (host, limits, log, handler)
         await loop.spawn("listen") {
             let result = Result {
@@ -79,7 +89,6 @@ public final class Server: Component {
 
     public func stop(deadline: Duration) async {
         let open = state.withLock { state in
-            state.isStopping = true
             defer { state.open = [] }
             return state.open
         }

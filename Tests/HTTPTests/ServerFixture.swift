@@ -115,17 +115,25 @@ final class RawClient: @unchecked Sendable {
 
     /// Waits on a thread of its own: blocked threads of the tests' pool could leave none to what they wait for.
     private static let threads = Blocking(threads: 32, queueMax: 32)
+    private static let loops = {
+        let loops = EventLoopGroup(count: 1)
+        loops.start()
+        return loops
+    }()
 
     private func more() async throws -> Bool {
         if isEnded { return false }
         let descriptor = descriptor
-        let bytes: [UInt8]? = try await Self.threads.run {
-            var buffer = [UInt8](repeating: 0, count: 64 * 1024)
-            let count = recv(descriptor, &buffer, buffer.count, 0)
-            if count < 0, errno == EAGAIN { return nil }
-            return Array(buffer[..<max(0, count)])
-        }
-        guard let bytes else { throw Failure("nothing came; so far: \(text)") }
+        let box = Box<[UInt8]?>()
+        await Self.loops.loops[0].spawn {
+            box.result = .success(try? await Self.threads.run { () -> [UInt8]? in
+                var buffer = [UInt8](repeating: 0, count: 64 * 1024)
+                let count = recv(descriptor, &buffer, buffer.count, 0)
+                if count < 0, errno == EAGAIN { return nil }
+                return Array(buffer[..<max(0, count)])
+            })
+        }.value
+        guard let bytes = try box.result?.get() else { throw Failure("nothing came; so far: \(text)") }
         if bytes.isEmpty { isEnded = true }
         received += bytes
         return !bytes.isEmpty
@@ -157,24 +165,6 @@ final class RawClient: @unchecked Sendable {
             }
             guard try await more() else { throw Failure("closed before the end of a head: \(text)") }
         }
-    }
-
-    /// Counts heads until there are as many; for answers whose content does not matter.
-    func readResponses(_ wanted: Int) async throws -> Int {
-        var found = 0
-        var tail: [UInt8] = []
-        while found < wanted {
-            guard try await more() else { return found }
-            tail += received
-            received = []
-            var start = 0
-            for index in tail.indices.dropLast(8) where tail[index] == 72 && Array(tail[index..<index + 9]) == Array("HTTP/1.1 ".utf8) {
-                found += 1
-                start = index + 1
-            }
-            tail.removeFirst(max(start, tail.count - 8))
-        }
-        return found
     }
 
     /// One response with a Content-Length.
