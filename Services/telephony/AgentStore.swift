@@ -115,7 +115,9 @@ enum AgentStore {
         var condition = ReadCalls.tenant(filter.tenancy, "a.workspace_id")
         func add(_ part: Query) { condition = "\(fragment: condition) AND \(fragment: part)" }
         if let workspace = filter.workspace { add("a.workspace_id = \(workspace)") }
-        if let words = filter.search { add("strpos(lower(a.name || ' ' || a.greeting || ' ' || a.\"character\"), lower(\(words))) > 0") }
+        if let words = filter.search {
+            add("strpos(lower(a.name || ' ' || a.greeting || ' ' || a.\"character\"), lower(\(words))) > 0")
+        }
         if let status = filter.status { add("a.status = \(status)") }
         if let language = filter.language { add("a.language = \(language)") }
         if let voice = filter.voice { add("a.voice = \(voice)") }

@@ -109,7 +109,9 @@ final class Conversation: @unchecked Sendable {
             LiveCalls.Handle(
                 epoch: opening.epoch, order: { order in loop.execute { self.take(order) } },
                 close: { away in
-                    loop.execute { socket.close(away ? .goingAway : .normal, reason: away ? "restarting" : "superseded") }
+                    loop.execute {
+                        socket.close(away ? .goingAway : .normal, reason: away ? "restarting" : "superseded")
+                    }
                 }), for: call)
         let reader = loop.spawn("relay reader") { await self.read() }
         log.info("conversation.opened")

@@ -11,7 +11,8 @@ struct DialRules: Sendable, Equatable {
     /// North America, the European Economic Area, Switzerland, the United Kingdom, Australia and New Zealand.
     static let allowedDefault = [
         "1", "30", "31", "32", "33", "34", "351", "352", "353", "354", "356", "357", "358", "359", "36", "370", "371",
-        "372", "385", "386", "39", "40", "41", "420", "421", "423", "43", "44", "45", "46", "47", "48", "49", "61", "64",
+        "372", "385", "386", "39", "40", "41", "420", "421", "423", "43", "44", "45", "46", "47", "48", "49", "61",
+        "64",
     ]
 
     enum Refusal: Error, Sendable, Equatable {

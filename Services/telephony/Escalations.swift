@@ -61,7 +61,8 @@ extension Telephony {
         let now = Instant.now()
         return try await settle(known, "The escalation is completed.") { escalation, call, tx in
             guard escalation.status == .inProgress else {
-                throw Problem.conflict("The escalation is \(escalation.status.rawValue); only one in progress completes.")
+                throw Problem.conflict(
+                    "The escalation is \(escalation.status.rawValue); only one in progress completes.")
             }
             try await HandOver.close(&escalation, of: &call, as: .completed, at: now, tx)
             try await HandOver.serveWaiting(in: call.workspace, at: now, tx)

@@ -135,7 +135,9 @@ enum HandOver {
 
     /// Closes whatever a call that has just ended leaves behind, and serves who has been waiting for its human.
     /// - Parameter before: the status it had when it ended.
-    static func settle(_ call: inout Call, before: Call.Status, at now: Instant, _ tx: borrowing Transaction) async throws {
+    static func settle(_ call: inout Call, before: Call.Status, at now: Instant, _ tx: borrowing Transaction)
+        async throws
+    {
         OrderStore.withdraw(call.id, tx)
         if let agent = call.agent, call.status == .completed { CallStore.countHeld(by: agent, tx) }
         guard var escalation = try await EscalationStore.open(of: call.id, tx) else { return }

@@ -162,7 +162,9 @@ enum Prompt {
         }
         if let character = profile.character, !character.isEmpty { parts.append("Your character: \(character)") }
         if let personality = profile.personality { parts.append("Your manner is \(personality).") }
-        if let language = profile.language { parts.append("Speak the language \(language) unless the customer uses another.") }
+        if let language = profile.language {
+            parts.append("Speak the language \(language) unless the customer uses another.")
+        }
         if question.passages.isEmpty {
             parts.append("If you do not know something, say so and offer a colleague's call back.")
         } else {

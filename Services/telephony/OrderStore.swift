@@ -145,7 +145,8 @@ enum OrderStore {
     }
 
     /// Whether this leg is that of the human the escalation is assigned to now, not of one who was tried before.
-    static func isCurrentLeg(_ sid: String, of escalation: Escalation, _ tx: borrowing Transaction) async throws -> Bool {
+    static func isCurrentLeg(_ sid: String, of escalation: Escalation, _ tx: borrowing Transaction) async throws -> Bool
+    {
         let row = try await tx.queryOne(
             """
             SELECT agent_id FROM carrier_orders

@@ -28,8 +28,8 @@ enum Phrases {
         if says(meetings) { return .meeting(CallbackTime(in: text)) }
         if count <= 8, says(repeats) { return .repeatThat }
         // A farewell is short; "I said goodbye to my old provider last year, what do you charge" is not one.
-        if count <= 10, says(farewells) { return .goodbye }
-        if count <= 8, says(thanks) { return says(declines) || says(farewells) ? .goodbye : .thanks }
+        if count <= 10, says(farewells) || endings.contains(where: { text.hasSuffix($0) }) { return .goodbye }
+        if count <= 8, says(thanks) { return .thanks }
         if count <= 4, says(hellos) { return .hello }
         if count <= 3, says(["yes", "yeah", "yep", "sure", "ok", "okay", "correct", "right"]) { return .yes }
         if count <= 3, says(["no", "nope", "nah"]) { return .no }
@@ -89,7 +89,9 @@ enum Phrases {
         "human", "person", "agent", "representative", "operator", "supervisor", "manager", "somebody", "someone",
         "colleague", "employee", "mitarbeiter", "menschen",
     ]
-    private static let wants: [[String]] = [["want"], ["need"], ["get", "me"], ["give", "me"], ["i", "would", "like"]]
+    private static let wants: [[String]] = [
+        ["want"], ["need"], ["get", "me"], ["give", "me"], ["i", "would", "like"],
+    ]
     /// Words nobody uses for a seat at a table.
     private static let unmistakable: Set<String> = ["human", "representative", "operator", "supervisor"]
     private static let callbacks = [
@@ -106,11 +108,13 @@ enum Phrases {
     ]
     private static let farewells = [
         "goodbye", "good bye", "bye", "bye bye", "have a nice day", "have a good day", "have a great day",
-        "thats all", "that is all", "thatll be all", "that will be all", "see you", "talk to you later", "nothing else",
-        "tschuss", "auf wiederhören", "auf wiedersehen",
+        "have a nice evening", "have a good evening", "thatll be all", "that will be all", "see you later",
+        "see you then",
+        "see you soon", "talk to you later", "nothing else", "tschüss", "auf wiederhören", "auf wiedersehen",
     ]
+    /// Farewells only as the last words: "that's all correct" is none.
+    private static let endings = ["thats all", "that is all", "thats all thanks", "thats all thank you", "see you"]
     private static let thanks = ["thanks", "thank you", "thank you very much", "thanks a lot", "danke"]
-    private static let declines = ["no", "nope", "nothing", "im good", "i am good", "im all set", "that is it", "thats it"]
     private static let hellos = ["hello", "hi", "hey", "good morning", "good afternoon", "good evening", "hallo"]
     private static let notInterested = ["not interested", "no interest in"]
     private static let optOuts = [

@@ -66,13 +66,16 @@ enum PlaceCallStore {
     }
 
     private static func agent(_ row: Row) throws -> Agent {
-        Agent(id: try row["id"], business: try row["business_id"], timezone: try row["timezone"], isPaused: try row["paused"])
+        Agent(
+            id: try row["id"], business: try row["business_id"], timezone: try row["timezone"],
+            isPaused: try row["paused"])
     }
 
     /// The first of the zones in which the agent does not work now, with its local time; nil when it works in all.
     ///
     /// Hours may run over midnight (22:00–06:00); the day that counts is the one they began on.
-    static func closedZone(for agent: AgentID, in zones: [String], _ tx: borrowing Transaction) async throws -> String? {
+    static func closedZone(for agent: AgentID, in zones: [String], _ tx: borrowing Transaction) async throws -> String?
+    {
         let row = try await tx.queryOne(
             """
             SELECT to_char(l.at, 'Dy HH24:MI') || ' ' || z.name AS place
@@ -91,13 +94,17 @@ enum PlaceCallStore {
         return try row.map { try $0["place"] }
     }
 
-    static func isForeign(_ number: PhoneNumber, to workspace: WorkspaceID, _ tx: borrowing Transaction) async throws -> Bool {
+    static func isForeign(_ number: PhoneNumber, to workspace: WorkspaceID, _ tx: borrowing Transaction) async throws
+        -> Bool
+    {
         try await tx.queryOne(
-            "SELECT 1 AS other FROM phone_numbers WHERE phone_number = \(number) AND workspace_id <> \(workspace)") != nil
+            "SELECT 1 AS other FROM phone_numbers WHERE phone_number = \(number) AND workspace_id <> \(workspace)")
+            != nil
     }
 
     /// A configuration we have not heard of yet may be new; only one known to be another's is refused.
-    static func isForeign(_ id: BusinessID, to workspace: WorkspaceID, _ tx: borrowing Transaction) async throws -> Bool {
+    static func isForeign(_ id: BusinessID, to workspace: WorkspaceID, _ tx: borrowing Transaction) async throws -> Bool
+    {
         try await tx.queryOne(
             "SELECT 1 AS other FROM business_configs WHERE id = \(id) AND workspace_id <> \(workspace)") != nil
     }

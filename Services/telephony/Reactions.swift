@@ -73,7 +73,9 @@ extension Telephony {
     }
 
     private func onMemberGone(_ member: MemberSnapshot, _ tx: borrowing Transaction) async throws {
-        guard var agent = try await HumanAgentStore.lock(user: member.userID, in: member.workspaceID, tx) else { return }
+        guard var agent = try await HumanAgentStore.lock(user: member.userID, in: member.workspaceID, tx) else {
+            return
+        }
         agent.isActive = false
         agent.isAvailable = false
         agent.updatedAt = .now()

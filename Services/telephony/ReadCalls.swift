@@ -191,7 +191,9 @@ extension ReadCalls {
             """)
         let count = try await database.queryOne(
             "SELECT count(*) AS n FROM interactions i WHERE i.call_id = \(call) \(fragment: only)")
-        let lines = try rows.map { Line(interaction: try InteractionSnapshot($0), sentiment: try $0["sentiment_score"]) }
+        let lines = try rows.map {
+            Line(interaction: try InteractionSnapshot($0), sentiment: try $0["sentiment_score"])
+        }
         return (lines, try count.map { try $0["n"] } ?? 0)
     }
 

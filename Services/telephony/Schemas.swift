@@ -51,7 +51,9 @@ enum Schemas {
         .object(
             .required("id", .integer), .required("call_id", .uuid),
             .required("status", .choice(EscalationStatus.self)),
-            .required("trigger_type", .string, "manual, takeover, keyword, sentiment, explicit_request, repeated_failure, low_confidence"),
+            .required(
+                "trigger_type", .string,
+                "manual, takeover, keyword, sentiment, explicit_request, repeated_failure, low_confidence"),
             .required("trigger_details", .anyObject), .optional("assigned_agent_id", .uuid),
             .optional("agent_name", .string), .optional("conversation_summary", .string),
             .required("context_data", .anyObject), .required("requested_at", .instant),
@@ -132,14 +134,16 @@ enum Schemas {
             .query("direction", .choice(CallDirection.self)), .query("business_id", .uuid),
             .query("from_date", .string, "ISO 8601: a date (its whole day) or an instant."),
             .query("to_date", .string, "A date is inclusive, an instant exclusive."),
-            .query("search", .string(max: 100), "A call id or carrier sid exactly, or a number's first or last 4+ digits."),
+            .query(
+                "search", .string(max: 100), "A call id or carrier sid exactly, or a number's first or last 4+ digits."),
             .query("sort_by", .choice(CallFilter.Order.self)), .query("sort_order", .choice(CallFilter.Direction.self)),
             .query("min_qa_score", .number(min: 0, max: 1)), .query("max_qa_score", .number(min: 0, max: 1)),
             .query("sentiment", .choice(SentimentLabel.self)),
         ]
 
     static let transcriptQuery: [Parameter] = [
-        .query("limit", .integer(min: 1, max: 5000), "1000 unless given."), .query("offset", .integer(min: 0, max: 1_000_000)),
+        .query("limit", .integer(min: 1, max: 5000), "1000 unless given."),
+        .query("offset", .integer(min: 0, max: 1_000_000)),
         .query("speaker", .choice(Speaker.self)),
     ]
 
@@ -187,7 +191,8 @@ enum Schemas {
 
     static let agentQuery: [Parameter] =
         .classicList(ordering: AgentFilter.orders) + [
-            .query("workspace", .uuid), .query("status", .choice(Agent.Status.self)), .query("language", .string(max: 40)),
+            .query("workspace", .uuid), .query("status", .choice(Agent.Status.self)),
+            .query("language", .string(max: 40)),
             .query("voice", .string(max: 100)), .query("personality_type", .choice(Agent.Personality.self)),
             .query("business_id", .uuid), .query("created_at__gte", .string), .query("created_at__lte", .string),
         ]
@@ -237,7 +242,9 @@ enum Schemas {
         .optional("AnsweredBy", .string))
 
     static let webhookQuery: [Parameter] = [
-        .query("kind", .string(enum: ["voice", "status", "amd", "agent", "agent_status"]), "Told by the fields unless given."),
+        .query(
+            "kind", .string(enum: ["voice", "status", "amd", "agent", "agent_status"]),
+            "Told by the fields unless given."),
         .query("call", .uuid), .query("escalation", .integer),
     ]
 

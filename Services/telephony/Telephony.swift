@@ -53,7 +53,8 @@ struct Links: Sendable {
         while root.hasSuffix("/") { root.removeLast() }
         self.root = root
         socketRoot =
-            root.hasPrefix("https:") ? "wss:" + root.dropFirst(6) : root.hasPrefix("http:") ? "ws:" + root.dropFirst(5) : root
+            root.hasPrefix("https:")
+            ? "wss:" + root.dropFirst(6) : root.hasPrefix("http:") ? "ws:" + root.dropFirst(5) : root
     }
 
     func voice(_ call: CallID) -> String { hook("voice", call) }
@@ -67,7 +68,9 @@ struct Links: Sendable {
     func socket(_ token: String) -> String { "\(socketRoot)/ws/relay/\(token)" }
 
     private static let webhook = "/api/calls/twilio-webhook/"
-    private func hook(_ kind: String, _ call: CallID) -> String { "\(root)\(Self.webhook)?kind=\(kind)&call=\(call.text)" }
+    private func hook(_ kind: String, _ call: CallID) -> String {
+        "\(root)\(Self.webhook)?kind=\(kind)&call=\(call.text)"
+    }
 
     /// The address of a request as the carrier called and signed it.
     func signed(_ target: String) -> String { root + target }

@@ -10,10 +10,13 @@ import Shared
 @main
 enum TelephonyService {
     static func main() {
-        Service.main("telephony", commands: Program.commands("telephony") { settings, _ in
-            let program = Program(settings, "telephony", port: 8103)
-            return consumer(program, try telephony(settings, program))
-        }) { settings in
+        Service.main(
+            "telephony",
+            commands: Program.commands("telephony") { settings, _ in
+                let program = Program(settings, "telephony", port: 8103)
+                return consumer(program, try telephony(settings, program))
+            }
+        ) { settings in
             let program = Program(settings, "telephony", port: 8103)
             let telephony = try telephony(settings, program)
             let tokens = program.tokens(settings)
@@ -56,7 +59,8 @@ enum TelephonyService {
             assistant: assistant(settings, client, program.log),
             knowledge: .remote(
                 settings.urls("KNOWLEDGE_URLS", default: ["http://127.0.0.1:8105"]), client: client),
-            live: LiveCalls(), rules: DialRules(allowed: settings.list("DIAL_PREFIXES", default: DialRules.allowedDefault)),
+            live: LiveCalls(),
+            rules: DialRules(allowed: settings.list("DIAL_PREFIXES", default: DialRules.allowedDefault)),
             policy: policy(settings), log: program.log, ordersWaiting: Wakeup())
     }
 

@@ -226,8 +226,9 @@ extension Conversation {
         var latency: JSONObject = [:]
         func note(_ name: String, _ moment: ContinuousClock.Instant?) {
             guard let moment else { return }
-            latency[name] = .double(Double(turn.began.duration(to: moment).components.attoseconds / 1_000_000_000_000) / 1000
-                + Double(turn.began.duration(to: moment).components.seconds) * 1000)
+            latency[name] = .double(
+                Double(turn.began.duration(to: moment).components.attoseconds / 1_000_000_000_000) / 1000
+                    + Double(turn.began.duration(to: moment).components.seconds) * 1000)
         }
         note("assistant_asked", turn.assistantBegan)
         note("first_token", turn.firstToken)

@@ -59,7 +59,8 @@ struct Twilio: Sendable {
         }
     }
 
-    private func find(_ from: String, _ to: String, _ since: Instant) async throws(Carrier.Failure) -> [Carrier.Placed] {
+    private func find(_ from: String, _ to: String, _ since: Instant) async throws(Carrier.Failure) -> [Carrier.Placed]
+    {
         // `StartTime>` has the grain of a day; the instant is compared here.
         let query = URLText.form([
             ("From", from), ("To", to), ("StartTime>", (since - .seconds(86_400)).day), ("PageSize", "50"),
@@ -75,7 +76,8 @@ struct Twilio: Sendable {
 
     /// Reads Twilio's call resource. `end_time` and `start_time` are RFC 2822, `duration` is text.
     static func report(_ json: JSON) -> CarrierReport? {
-        guard let sid = json["sid"]?.string, let state = json["status"]?.string.flatMap(CarrierState.init(carrier:)) else {
+        guard let sid = json["sid"]?.string, let state = json["status"]?.string.flatMap(CarrierState.init(carrier:))
+        else {
             return nil
         }
         let at = (json["end_time"]?.string ?? json["start_time"]?.string).flatMap { Instant(rfc2822: $0) }

@@ -31,9 +31,13 @@ import Testing
 
     @Test func `PATCH changes what it names, PUT resets what it leaves out`() async throws {
         try await Rig.with { rig async throws in
-            let id = try await rig.agent(["voice": "v", "call_from": "09:00", "call_to": "17:00", "timezone": "Europe/Berlin"]).text
+            let id = try await rig.agent([
+                "voice": "v", "call_from": "09:00", "call_to": "17:00", "timezone": "Europe/Berlin",
+            ]).text
             let path = "/api/agents/agents/\(id)/"
-            let patched = try await rig.ann.client.patch(path, json: ["name": "Ada", "call_from": .null, "status": "paused"]).json()
+            let patched = try await rig.ann.client.patch(
+                path, json: ["name": "Ada", "call_from": .null, "status": "paused"]
+            ).json()
             #expect(patched["name"] == "Ada")
             #expect(patched["call_from"] == .null)
             #expect(patched["call_to"] == "17:00:00")
@@ -51,7 +55,8 @@ import Testing
 
     private static let badFields: [(String, JSON)] = [
         ("greeting", [:]), ("call_from", ["greeting": "x", "call_from": "25:00"]),
-        ("workdays", ["greeting": "x", "workdays": ["funday"]]), ("retry_interval", ["greeting": "x", "retry_interval": -1]),
+        ("workdays", ["greeting": "x", "workdays": ["funday"]]),
+        ("retry_interval", ["greeting": "x", "retry_interval": -1]),
         ("personality_type", ["greeting": "x", "personality_type": "grumpy"]),
         ("timezone", ["greeting": "x", "timezone": "Mars/Olympus"]), ("status", ["greeting": "x", "status": "gone"]),
     ]
@@ -67,7 +72,9 @@ import Testing
 
     @Test func `agents are listed as classic lists are`() async throws {
         try await Rig.with { rig async throws in
-            for name in ["Ada", "Bea", "Cid"] { _ = try await rig.agent(["name": .string(name), "voice": .string("v\(name)")]) }
+            for name in ["Ada", "Bea", "Cid"] {
+                _ = try await rig.agent(["name": .string(name), "voice": .string("v\(name)")])
+            }
             func names(_ query: String) async throws -> [String] {
                 try await rig.ann.client.get("/api/agents/agents/?\(query)").json()["results"]?.array?
                     .compactMap { $0["name"]?.string } ?? []
@@ -89,30 +96,41 @@ import Testing
     @Test func `phone numbers are assigned and taken away`() async throws {
         try await Rig.with { rig async throws in
             let agent = try await rig.agent().text
-            let (one, two) = (try await rig.line("+14155550121", agent: nil).text, try await rig.line("+14155550122", agent: nil).text)
+            let (one, two) = (
+                try await rig.line("+14155550121", agent: nil).text, try await rig.line("+14155550122", agent: nil).text
+            )
             let ids: JSON = ["phone_number_ids": [.string(one), .string(two)]]
-            #expect(await rig.ann.client.post("/api/agents/agents/\(agent)/assign_phone_numbers/", json: ids).status == 200)
+            #expect(
+                await rig.ann.client.post("/api/agents/agents/\(agent)/assign_phone_numbers/", json: ids).status == 200)
             #expect(try await rig.ann.client.get("/api/agents/agents/\(agent)/phone_numbers/").json()["count"] == 2)
             let config = try await rig.ann.client.get("/api/agents/agents/\(agent)/config/").json()
             #expect(config["phone_numbers"]?.array?.count == 2)
             #expect(config["greeting"] == "Hello, this is Ada.")
-            let removed = await rig.ann.client.post("/api/agents/agents/\(agent)/remove_phone_numbers/", json: ["phone_number_ids": [.string(one)]])
+            let removed = await rig.ann.client.post(
+                "/api/agents/agents/\(agent)/remove_phone_numbers/", json: ["phone_number_ids": [.string(one)]])
             #expect(removed.status == 200)
             #expect(try await rig.ann.client.get("/api/agents/phone-numbers/\(one)/").json()["agent"] == .null)
             #expect(try await rig.ann.client.get("/api/agents/phone-numbers/?is_assigned=true").json()["count"] == 1)
-            #expect(await rig.ann.client.post("/api/agents/agents/\(agent)/assign_phone_numbers/", json: [:]).status == 400)
+            #expect(
+                await rig.ann.client.post("/api/agents/agents/\(agent)/assign_phone_numbers/", json: [:]).status == 400)
         }
     }
 
     @Test func `a number is in one place only`() async throws {
         try await Rig.with { rig async throws in
             _ = try await rig.line("+14155550121", agent: nil)
-            let again = await rig.bob.client.post("/api/agents/phone-numbers/", json: ["phone_number": "+1 415 555 0121"])
+            let again = await rig.bob.client.post(
+                "/api/agents/phone-numbers/", json: ["phone_number": "+1 415 555 0121"])
             #expect(again.status == 400)
             #expect(try again.json()["errors"]?["phone_number"] != nil)
             let other = try await rig.line("+14155550122", agent: nil).text
-            #expect(await rig.ann.client.patch("/api/agents/phone-numbers/\(other)/", json: ["phone_number": "+14155550121"]).status == 400)
-            #expect(await rig.ann.client.patch("/api/agents/phone-numbers/\(other)/", json: ["label": "Sales"]).status == 200)
+            #expect(
+                await rig.ann.client.patch(
+                    "/api/agents/phone-numbers/\(other)/", json: ["phone_number": "+14155550121"]
+                ).status == 400)
+            #expect(
+                await rig.ann.client.patch("/api/agents/phone-numbers/\(other)/", json: ["label": "Sales"]).status
+                    == 200)
             #expect(try await rig.ann.client.get("/api/agents/phone-numbers/?search=sales").json()["count"] == 1)
             #expect(await rig.ann.client.delete("/api/agents/phone-numbers/\(other)/").status == 204)
         }
@@ -121,7 +139,9 @@ import Testing
     @Test func `the plan's number of agents is enforced`() async throws {
         try await Rig.with { rig async throws in
             let usage = UsageEvent.limitReached(workspaceID: rig.ann.workspace, limit: .agents, value: 3, max: 3)
-            try await rig.database.transaction { (tx: borrowing Transaction) in try await rig.telephony.onUsage(usage, tx) }
+            try await rig.database.transaction { (tx: borrowing Transaction) in
+                try await rig.telephony.onUsage(usage, tx)
+            }
             #expect(await rig.ann.client.post("/api/agents/agents/", json: ["greeting": "x"]).status == 402)
         }
     }
@@ -132,21 +152,32 @@ import Testing
         try await Rig.with { rig async throws in
             let made = await rig.ann.client.post(
                 "/api/v1/agents",
-                json: ["name": "Hugo", "email": "Hugo@Example.com", "phone_number": "+1 415 555 0177", "skills": ["billing"]])
+                json: [
+                    "name": "Hugo", "email": "Hugo@Example.com", "phone_number": "+1 415 555 0177",
+                    "skills": ["billing"],
+                ])
             #expect(made.status == 201)
             let agent = try made.json()["agent"]
             #expect(agent?["phone_number"] == "+14155550177")
             #expect(agent?["is_available"] == true)
             #expect(agent?["total_calls_handled"] == 0)
             let id = try #require(agent?["id"]?.string)
-            #expect(await rig.ann.client.post("/api/v1/agents", json: ["name": "Other", "email": "hugo@example.com"]).status == 400)
-            #expect(await rig.bob.client.post("/api/v1/agents", json: ["name": "Other", "email": "hugo@example.com"]).status == 201)
-            let away = try await rig.ann.client.patch("/api/v1/agents/\(id)/availability", json: ["is_available": false]).json()
+            #expect(
+                await rig.ann.client.post("/api/v1/agents", json: ["name": "Other", "email": "hugo@example.com"]).status
+                    == 400)
+            #expect(
+                await rig.bob.client.post("/api/v1/agents", json: ["name": "Other", "email": "hugo@example.com"]).status
+                    == 201)
+            let away = try await rig.ann.client.patch(
+                "/api/v1/agents/\(id)/availability", json: ["is_available": false]
+            ).json()
             #expect(away["agent"]?["is_available"] == false)
             #expect(try await rig.ann.client.get("/api/v1/agents?is_available=true").json()["agents"] == [])
             #expect(try await rig.ann.client.get("/api/v1/agents?is_active=true").json()["agents"]?.array?.count == 1)
             #expect(await rig.ann.client.get("/api/v1/agents?page=1").status == 400, "document 003 has no pages here")
-            let put = try await rig.ann.client.put("/api/v1/agents/\(id)", json: ["name": "Hugh", "email": "hugh@example.com"]).json()
+            let put = try await rig.ann.client.put(
+                "/api/v1/agents/\(id)", json: ["name": "Hugh", "email": "hugh@example.com"]
+            ).json()
             #expect(put["agent"]?["name"] == "Hugh")
             #expect(put["agent"]?["skills"] == [])
             #expect(await rig.ann.client.delete("/api/v1/agents/\(id)").status == 200)
@@ -160,7 +191,8 @@ import Testing
         try await Rig.with { rig async throws in
             let made = try await rig.human("Hugo")
             func join(_ user: UserID, _ email: String, _ role: WorkspaceRole) async throws {
-                let member = MemberSnapshot(workspaceID: rig.ann.workspace, userID: user, role: role, email: email, name: "N")
+                let member = MemberSnapshot(
+                    workspaceID: rig.ann.workspace, userID: user, role: role, email: email, name: "N")
                 try await rig.database.transaction { (tx: borrowing Transaction) in
                     try await rig.telephony.onWorkspace(.memberAdded(member), tx)
                 }
@@ -172,7 +204,8 @@ import Testing
             try await join(UserID(), "boss@example.com", .manager)
             #expect(try await HumanAgentStore.id(of: hugo, in: rig.ann.workspace, in: rig.database) == made)
             #expect(try await rig.ann.client.get("/api/v1/agents").json()["agents"]?.array?.count == 2)
-            #expect(try await rig.ann.client.get("/api/v1/agents?is_available=true").json()["agents"]?.array?.count == 1)
+            #expect(
+                try await rig.ann.client.get("/api/v1/agents?is_available=true").json()["agents"]?.array?.count == 1)
         }
     }
 }

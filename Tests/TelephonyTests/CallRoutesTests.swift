@@ -54,15 +54,22 @@ import Testing
             try await rig.database.execute("DELETE FROM do_not_call")
 
             let usage = UsageEvent.limitReached(workspaceID: rig.ann.workspace, limit: .calls, value: 10, max: 10)
-            try await rig.database.transaction { (tx: borrowing Transaction) in try await rig.telephony.onUsage(usage, tx) }
+            try await rig.database.transaction { (tx: borrowing Transaction) in
+                try await rig.telephony.onUsage(usage, tx)
+            }
             let full = await rig.ann.client.post("/api/v1/calls/initiate", json: order)
             #expect(full.status == 402)
-            #expect(await rig.bob.client.post("/api/v1/calls/initiate", json: order).status == 201, "his plan is his own")
+            #expect(
+                await rig.bob.client.post("/api/v1/calls/initiate", json: order).status == 201, "his plan is his own")
             let cleared = UsageEvent.limitCleared(workspaceID: rig.ann.workspace, limit: .calls)
-            try await rig.database.transaction { (tx: borrowing Transaction) in try await rig.telephony.onUsage(cleared, tx) }
+            try await rig.database.transaction { (tx: borrowing Transaction) in
+                try await rig.telephony.onUsage(cleared, tx)
+            }
 
             #expect(await rig.ann.client.post("/api/v1/calls/initiate", json: order).status == 201)
-            #expect(await rig.ann.client.post("/api/v1/calls/initiate", json: order).status == 429, "one at once is the cap")
+            #expect(
+                await rig.ann.client.post("/api/v1/calls/initiate", json: order).status == 429, "one at once is the cap"
+            )
         }
     }
 
@@ -111,10 +118,13 @@ import Testing
             let base = Instant(seconds: 1_790_000_000)
             let business = BusinessID()
             let first = try await rig.call(.completed, startedAt: base)
-            let second = try await rig.call(.inProgress, direction: .outbound, from: "+442079460958", to: "+4930123456", startedAt: base + .seconds(86_400))
+            let second = try await rig.call(
+                .inProgress, direction: .outbound, from: "+442079460958", to: "+4930123456",
+                startedAt: base + .seconds(86_400))
             let third = try await rig.call(.failed, business: business, startedAt: base + .seconds(2 * 86_400))
             _ = try await rig.call(.completed, of: rig.bob)
-            try await rig.database.execute("UPDATE calls SET qa_score = 0.9, sentiment = 'positive' WHERE id = \(first.id)")
+            try await rig.database.execute(
+                "UPDATE calls SET qa_score = 0.9, sentiment = 'positive' WHERE id = \(first.id)")
 
             func found(_ query: String) async throws -> [String] {
                 let answer = await rig.ann.client.get("/api/v1/calls?\(query)")
@@ -144,7 +154,10 @@ import Testing
             #expect(try await found("sort_by=duration") == [a, c, b])
             #expect(try await found("sort_by=qa_score&sort_order=desc").first == a)
 
-            for bad in ["colour=red", "status=flying", "limit=101", "page=0", "from_date=yesterday", "cursor=x", "min_qa_score=2"] {
+            for bad in [
+                "colour=red", "status=flying", "limit=101", "page=0", "from_date=yesterday", "cursor=x",
+                "min_qa_score=2",
+            ] {
                 let answer = await rig.ann.client.get("/api/v1/calls?\(bad)")
                 #expect(answer.status == 400, "\(bad)")
             }
@@ -157,7 +170,9 @@ import Testing
         try await Rig.with { rig async throws in
             var ids: Set<String> = []
             let at = Instant(seconds: 1_790_000_000)
-            for number in 0..<7 { ids.insert(try await rig.call(.completed, startedAt: at + .seconds(Int64(number / 3))).id.text) }
+            for number in 0..<7 {
+                ids.insert(try await rig.call(.completed, startedAt: at + .seconds(Int64(number / 3))).id.text)
+            }
             for order in ["started_at", "duration", "qa_score"] {
                 for direction in ["asc", "desc"] {
                     var seen: [String] = []
@@ -200,10 +215,12 @@ import Testing
             let all = try await rig.ann.client.get("/api/v1/calls/\(call.id.text)/interactions").json()
             #expect(all["total"] == 3)
             #expect(all["interactions"]?.array?.map { $0["text"]?.string } == ["line 0", "line 1", "line 2"])
-            let customer = try await rig.ann.client.get("/api/v1/calls/\(call.id.text)/interactions?speaker=customer").json()
+            let customer = try await rig.ann.client.get("/api/v1/calls/\(call.id.text)/interactions?speaker=customer")
+                .json()
             #expect(customer["total"] == 1)
             #expect(customer["interactions"]?[0]?["sentiment"]?["label"] == "negative")
-            let page = try await rig.ann.client.get("/api/v1/calls/\(call.id.text)/interactions?limit=1&offset=1").json()
+            let page = try await rig.ann.client.get("/api/v1/calls/\(call.id.text)/interactions?limit=1&offset=1")
+                .json()
             #expect(page["interactions"]?[0]?["text"] == "line 1")
             let detail = try await rig.ann.client.get("/api/v1/calls/\(call.id.text)").json()
             #expect(detail["interactions_count"] == 3)
@@ -217,7 +234,8 @@ import Testing
     @Test func `ending a call ends it in the books and at the carrier, once`() async throws {
         try await Rig.with { rig async throws in
             let call = try await rig.call()
-            let answer = await rig.ann.client.post("/api/v1/calls/\(call.id.text)/end", json: ["reason": "done", "notes": "all good"])
+            let answer = await rig.ann.client.post(
+                "/api/v1/calls/\(call.id.text)/end", json: ["reason": "done", "notes": "all good"])
             #expect(answer.status == 200)
             #expect(try answer.json()["call"]?["status"] == "completed")
             #expect(try answer.json()["call"]?["ended_at"] != nil)
@@ -233,7 +251,8 @@ import Testing
 
     @Test func `ending a call nobody has answered withdraws its dial`() async throws {
         try await Rig.with { rig async throws in
-            let placed = try await rig.ann.client.post("/api/v1/calls/initiate", json: ["to_number": "+14155550199"]).json()
+            let placed = try await rig.ann.client.post("/api/v1/calls/initiate", json: ["to_number": "+14155550199"])
+                .json()
             let id = try #require(placed["call"]?["id"]?.string)
             let ended = try await rig.ann.client.post("/api/v1/calls/\(id)/end", json: [:]).json()
             #expect(ended["call"]?["status"] == "failed")
@@ -252,13 +271,19 @@ import Testing
             #expect(await rig.ann.client.post(path, json: ["action": "pause"]).status == 200)
             #expect(try await rig.stored(call.id).paused)
             #expect(await rig.ann.client.post(path, json: ["action": "resume"]).status == 200)
-            #expect(await rig.ann.client.post(path, json: ["action": "override_instructions", "instructions": "Be brief"]).status == 200)
+            #expect(
+                await rig.ann.client.post(path, json: ["action": "override_instructions", "instructions": "Be brief"])
+                    .status == 200)
             #expect(try await rig.stored(call.id).instructions == "Be brief")
             #expect(await rig.ann.client.post(path, json: ["action": "send_message", "message": "Hi"]).status == 200)
-            let commands = try await rig.events().filter { $0.type.contains("command") }.map { $0.json["action"]?.string }
+            let commands = try await rig.events().filter { $0.type.contains("command") }.map {
+                $0.json["action"]?.string
+            }
             #expect(commands == ["pause", "resume", "override", "say"])
             let over = try await rig.call(.completed)
-            #expect(await rig.ann.client.post("/api/v1/calls/\(over.id.text)/intervene", json: ["action": "pause"]).status == 400)
+            #expect(
+                await rig.ann.client.post("/api/v1/calls/\(over.id.text)/intervene", json: ["action": "pause"]).status
+                    == 400)
         }
     }
 
@@ -290,7 +315,8 @@ import Testing
             let (c, h, a, l) = (call.id.text, human.text, agent.text, line.text)
             let full: JSON = ["name": "x", "email": "x@example.com", "greeting": "x", "phone_number": "+14155550124"]
             let gets = [
-                "/api/v1/calls/\(c)", "/api/v1/calls/\(c)/interactions", "/api/v1/calls/\(c)/notes", "/api/v1/agents/\(h)",
+                "/api/v1/calls/\(c)", "/api/v1/calls/\(c)/interactions", "/api/v1/calls/\(c)/notes",
+                "/api/v1/agents/\(h)",
                 "/api/agents/agents/\(a)/", "/api/agents/agents/\(a)/phone_numbers/", "/api/agents/agents/\(a)/config/",
                 "/api/agents/phone-numbers/\(l)/",
             ]
@@ -319,7 +345,9 @@ import Testing
             for path in ["/api/agents/agents/\(a)/", "/api/agents/phone-numbers/\(l)/"] {
                 #expect(await rig.bob.client.patch(path, json: [:]).status == 404, "PATCH \(path)")
             }
-            #expect(await rig.bob.client.patch("/api/v1/agents/\(h)/availability", json: ["is_available": false]).status == 404)
+            #expect(
+                await rig.bob.client.patch("/api/v1/agents/\(h)/availability", json: ["is_available": false]).status
+                    == 404)
             for path in ["/api/v1/calls", "/api/v1/escalations"] {
                 #expect(try await rig.bob.client.get(path).json()["pagination"]?["total"] == 0, "\(path)")
             }
@@ -332,7 +360,9 @@ import Testing
 
     @Test func `a malformed id is the same 404, and no token a 401`() async throws {
         try await Rig.with { rig async throws in
-            for path in ["/api/v1/calls/x", "/api/v1/agents/x", "/api/agents/agents/x/", "/api/agents/phone-numbers/x/"] {
+            for path in [
+                "/api/v1/calls/x", "/api/v1/agents/x", "/api/agents/agents/x/", "/api/agents/phone-numbers/x/",
+            ] {
                 #expect(await rig.ann.client.get(path).status == 404, "\(path)")
                 #expect(await TestClient(rig.router).get(path).status == 401, "\(path)")
             }
@@ -343,17 +373,38 @@ import Testing
     @Test func `nobody may order, create or point into another workspace`() async throws {
         try await Rig.with { rig async throws in
             let theirs: JSON = .string(rig.ann.workspace.text)
-            #expect(await rig.bob.client.post("/api/v1/calls/initiate", json: ["to_number": "+14155550199", "workspace_id": theirs]).status == 404)
-            #expect(await rig.bob.client.post("/api/agents/agents/", json: ["greeting": "x", "workspace": theirs]).status == 404)
+            #expect(
+                await rig.bob.client.post(
+                    "/api/v1/calls/initiate", json: ["to_number": "+14155550199", "workspace_id": theirs]
+                ).status == 404)
+            #expect(
+                await rig.bob.client.post("/api/agents/agents/", json: ["greeting": "x", "workspace": theirs]).status
+                    == 404)
             let agent = try await rig.agent()
-            #expect(await rig.bob.client.post("/api/agents/phone-numbers/", json: ["phone_number": "+14155550123", "agent": .string(agent.text)]).status == 400)
-            #expect(await rig.bob.client.post("/api/v1/calls/initiate", json: ["to_number": "+14155550199", "template_id": .string(agent.text)]).status == 400)
+            #expect(
+                await rig.bob.client.post(
+                    "/api/agents/phone-numbers/", json: ["phone_number": "+14155550123", "agent": .string(agent.text)]
+                ).status == 400)
+            #expect(
+                await rig.bob.client.post(
+                    "/api/v1/calls/initiate", json: ["to_number": "+14155550199", "template_id": .string(agent.text)]
+                ).status == 400)
             let line = try await rig.line("+14155550123", agent: nil)
             let own = try await rig.agent(of: rig.bob)
-            #expect(await rig.bob.client.post("/api/agents/agents/\(own.text)/assign_phone_numbers/", json: ["phone_number_ids": [.string(line.text)]]).status == 400)
-            #expect(await rig.bob.client.post("/api/v1/calls/initiate", json: ["to_number": "+14155550199", "from_number": "+14155550123"]).status == 400)
+            #expect(
+                await rig.bob.client.post(
+                    "/api/agents/agents/\(own.text)/assign_phone_numbers/",
+                    json: ["phone_number_ids": [.string(line.text)]]
+                ).status == 400)
+            #expect(
+                await rig.bob.client.post(
+                    "/api/v1/calls/initiate", json: ["to_number": "+14155550199", "from_number": "+14155550123"]
+                ).status == 400)
             let business = try await rig.business([:])
-            #expect(await rig.bob.client.post("/api/agents/agents/", json: ["greeting": "x", "business_id": .string(business.text)]).status == 400)
+            #expect(
+                await rig.bob.client.post(
+                    "/api/agents/agents/", json: ["greeting": "x", "business_id": .string(business.text)]
+                ).status == 400)
         }
     }
 }

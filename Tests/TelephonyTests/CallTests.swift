@@ -10,7 +10,8 @@ import Testing
     static func call(_ direction: CallDirection = .outbound, _ status: CallStatus = .initiated) -> Call {
         Call(
             id: CallID(), workspace: WorkspaceID(), sid: "CA1", direction: direction, status: status,
-            from: "+14155550100", to: "+14155550199", startedAt: start, createdAt: start, updatedAt: start, metadata: [:])
+            from: "+14155550100", to: "+14155550199", startedAt: start, createdAt: start, updatedAt: start,
+            metadata: [:])
     }
 
     static func report(_ state: CarrierState, after seconds: Int64, lasted: Int64? = nil) -> CarrierReport {

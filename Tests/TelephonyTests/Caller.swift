@@ -37,7 +37,10 @@ struct Exchange: Sendable {
     func caller(for call: Call) async throws -> Caller {
         let socket = try await WebSocket.connect(url: "ws://127.0.0.1:\(server.boundPort)\(path(call))")
         let caller = Caller(socket)
-        caller.send(["type": "setup", "sessionId": "VX1", "callSid": .string(call.sid ?? "CA"), "from": .string(call.from), "to": .string(call.to)])
+        caller.send([
+            "type": "setup", "sessionId": "VX1", "callSid": .string(call.sid ?? "CA"), "from": .string(call.from),
+            "to": .string(call.to),
+        ])
         return caller
     }
 
@@ -49,7 +52,8 @@ struct Exchange: Sendable {
         try await transcript(call).map { "\($0["speaker"]?.string ?? "?"): \($0["text"]?.string ?? "?")" }
     }
 
-    func live(_ status: CallStatus = .ringing, business: BusinessID? = nil, agent: AgentID? = nil) async throws -> Call {
+    func live(_ status: CallStatus = .ringing, business: BusinessID? = nil, agent: AgentID? = nil) async throws -> Call
+    {
         try await rig.call(status, business: business, agent: agent)
     }
 }
@@ -62,7 +66,9 @@ final class Caller: @unchecked Sendable {
 
     func send(_ json: JSON) { _ = socket.send(text: json.jsonText) }
 
-    func say(_ words: String) { send(["type": "prompt", "voicePrompt": .string(words), "lang": "en-US", "last": true]) }
+    func say(_ words: String) {
+        send(["type": "prompt", "voicePrompt": .string(words), "lang": "en-US", "last": true])
+    }
 
     /// The next message; nil when the socket has closed.
     func next() async throws -> JSON? {

@@ -31,7 +31,9 @@ import Testing
                 #expect(rig.carrier.dials.count == 1)
                 let dial = try #require(rig.carrier.dials.first)
                 #expect(dial.to == "+14155550199")
-                #expect(dial.instructions == "https://calls.example.com/api/calls/twilio-webhook/?kind=voice&call=\(id.text)")
+                #expect(
+                    dial.instructions
+                        == "https://calls.example.com/api/calls/twilio-webhook/?kind=voice&call=\(id.text)")
                 #expect(dial.answeringMachine?.contains("kind=amd") == true)
                 #expect(try await rig.orders() == ["dial done"])
             }

@@ -11,7 +11,8 @@ import Testing
     static let shop = KnowledgeSearch { _, _, _ in
         [
             Passage(
-                entry: 7, title: "Opening hours", text: "Our shop opens at nine in the morning. We close at six.", score: 0.8)
+                entry: 7, title: "Opening hours", text: "Our shop opens at nine in the morning. We close at six.",
+                score: 0.8)
         ]
     }
 
@@ -58,12 +59,15 @@ import Testing
             await #expect(throws: WebSocket.Refused.self) {
                 _ = try await WebSocket.connect(url: url, headers: ["X-Twilio-Signature": "wrong"])
             }
-            let signed = WebhookSignature.twilio(url: "wss://calls.example.com" + exchange.path(call), token: Rig.authToken)
+            let signed = WebhookSignature.twilio(
+                url: "wss://calls.example.com" + exchange.path(call), token: Rig.authToken)
             let socket = try await WebSocket.connect(url: url, headers: ["X-Twilio-Signature": signed])
             socket.close()
         }
         // Computed with PyPI's twilio RequestValidator, token 12345.
-        #expect(WebhookSignature.twilio(url: "wss://calls.example.com/ws/relay/abc", token: "12345") == "XchDV6y7Js08CaGU//m5uLTlvXg=")
+        #expect(
+            WebhookSignature.twilio(url: "wss://calls.example.com/ws/relay/abc", token: "12345")
+                == "XchDV6y7Js08CaGU//m5uLTlvXg=")
     }
 
     @Test func `an interrupt stops the answer and keeps what was heard`() async throws {
@@ -109,7 +113,8 @@ import Testing
             try await EventLoop.sleep(for: .seconds(30))
             return []
         }
-        try await Exchange.with(knowledge: never, policy: { $0.knowledgeWithin = .milliseconds(40) }) { exchange async throws in
+        try await Exchange.with(knowledge: never, policy: { $0.knowledgeWithin = .milliseconds(40) }) {
+            exchange async throws in
             let call = try await exchange.live()
             let caller = try await exchange.caller(for: call)
             _ = try await caller.hear()
@@ -211,7 +216,9 @@ import Testing
             let business = try await exchange.rig.business([
                 "escalation": [
                     "enabled": true,
-                    "triggers": [["type": "keyword", "keywords": ["lawyer"]], ["type": "repeated_failure", "threshold": 2]],
+                    "triggers": [
+                        ["type": "keyword", "keywords": ["lawyer"]], ["type": "repeated_failure", "threshold": 2],
+                    ],
                 ]
             ])
             let first = try await exchange.live(business: business)
@@ -228,7 +235,10 @@ import Testing
             #expect(try await lost.ended()?.reason == .human)
             await lost.hangUp()
             let listed = try await exchange.rig.ann.client.get("/api/v1/escalations").json()
-            #expect(Set(listed["escalations"]?.array?.compactMap { $0["trigger_type"]?.string } ?? []) == ["keyword", "repeated_failure"])
+            #expect(
+                Set(listed["escalations"]?.array?.compactMap { $0["trigger_type"]?.string } ?? []) == [
+                    "keyword", "repeated_failure",
+                ])
         }
     }
 
@@ -242,8 +252,12 @@ import Testing
             let live = exchange.rig.telephony.live
             live.take(CommandEvent(callID: call.id, action: .pause))
             caller.say("Anybody there?")
-            try await eventually("the words are stored") { try await exchange.texts(call).last == "customer: Anybody there?" }
-            live.take(CommandEvent(callID: call.id, action: .say, message: "This is Ann.", by: exchange.rig.ann.principal.user))
+            try await eventually("the words are stored") {
+                try await exchange.texts(call).last == "customer: Anybody there?"
+            }
+            live.take(
+                CommandEvent(
+                    callID: call.id, action: .say, message: "This is Ann.", by: exchange.rig.ann.principal.user))
             #expect(try await caller.hear() == "This is Ann.")
             live.take(CommandEvent(callID: call.id, action: .resume))
             #expect(try await !caller.ask("Hello").isEmpty)
@@ -260,7 +274,8 @@ import Testing
             let call = try await exchange.live()
             let caller = try await exchange.caller(for: call)
             _ = try await caller.hear()
-            exchange.rig.telephony.live.take(CommandEvent(callID: call.id, action: .say, message: "We can offer ten percent."))
+            exchange.rig.telephony.live.take(
+                CommandEvent(callID: call.id, action: .say, message: "We can offer ten percent."))
             #expect(try await caller.hear().contains("ten percent"))
             await caller.hangUp()
         }
@@ -271,7 +286,10 @@ import Testing
         try await Exchange.with(assistant: echo) { exchange async throws in
             let call = try await exchange.live()
             let path = "/api/v1/calls/\(call.id.text)/intervene"
-            #expect(await exchange.rig.ann.client.post(path, json: ["action": "override_instructions", "instructions": "Be brief"]).status == 200)
+            #expect(
+                await exchange.rig.ann.client.post(
+                    path, json: ["action": "override_instructions", "instructions": "Be brief"]
+                ).status == 200)
             let caller = try await exchange.caller(for: call)
             _ = try await caller.hear()
             #expect(try await caller.ask("What are you told?") == "Be brief")
@@ -311,7 +329,8 @@ import Testing
             _ = try await caller.hear()
             caller.say("Do not call me again")
             #expect(try await caller.ended()?.reason == .finished)
-            let order = await exchange.rig.ann.client.post("/api/v1/calls/initiate", json: ["to_number": .string(call.from)])
+            let order = await exchange.rig.ann.client.post(
+                "/api/v1/calls/initiate", json: ["to_number": .string(call.from)])
             #expect(order.status == 400)
             await caller.hangUp()
         }
@@ -329,7 +348,10 @@ import Testing
                     group.addTask {
                         let caller = try await exchange.caller(for: call)
                         _ = try await caller.hear()
-                        for turn in 0..<5 { #expect(try await caller.ask("call \(number) turn \(turn)") == "call \(number) turn \(turn)") }
+                        for turn in 0..<5 {
+                            #expect(
+                                try await caller.ask("call \(number) turn \(turn)") == "call \(number) turn \(turn)")
+                        }
                         await caller.hangUp()
                     }
                 }
@@ -337,7 +359,9 @@ import Testing
             }
             for (number, call) in calls.enumerated() {
                 try await eventually("all is stored") { try await exchange.texts(call).count == 11 }
-                let expected = (0..<5).flatMap { ["customer: call \(number) turn \($0)", "ai: call \(number) turn \($0)"] }
+                let expected = (0..<5).flatMap {
+                    ["customer: call \(number) turn \($0)", "ai: call \(number) turn \($0)"]
+                }
                 #expect(try await exchange.texts(call).dropFirst() == expected[...])
             }
         }

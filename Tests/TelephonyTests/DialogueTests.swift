@@ -5,7 +5,9 @@ import Testing
 @Suite struct DialogueTests {
     private func fresh(_ memory: Dialogue.Memory = .init(greeting: "Hello!")) -> Dialogue { Dialogue(memory) }
 
-    private func prompt(_ words: String, last: Bool = true) -> Dialogue.Input { .prompt(.init(text: words), last: last) }
+    private func prompt(_ words: String, last: Bool = true) -> Dialogue.Input {
+        .prompt(.init(text: words), last: last)
+    }
 
     private func listening() -> Dialogue {
         var dialogue = fresh()
@@ -73,7 +75,8 @@ import Testing
         #expect(unanswered.apply(.setup) == [.awaitWords])
         #expect(unanswered.apply(prompt("My order?")) == [.answer(turn: 1, .init(text: "My order?"), known: true)])
 
-        var answered = fresh(.init(greeted: true, resumed: true, lastWords: "My order?", lastAnswer: "It is on its way."))
+        var answered = fresh(
+            .init(greeted: true, resumed: true, lastWords: "My order?", lastAnswer: "It is on its way."))
         #expect(answered.apply(.setup).isEmpty)
         #expect(answered.apply(prompt("My order?")) == [.speakAgain("It is on its way.")])
         #expect(
@@ -147,7 +150,8 @@ import Testing
 
     @Test func `a whisper is passed on at once when nobody speaks, with the next words otherwise`() {
         var dialogue = listening()
-        #expect(dialogue.apply(.command(.say("Offer 10 %", by: "u"))) == [.relay(turn: 1, message: "Offer 10 %", by: "u")])
+        #expect(
+            dialogue.apply(.command(.say("Offer 10 %", by: "u"))) == [.relay(turn: 1, message: "Offer 10 %", by: "u")])
         #expect(dialogue.apply(.command(.say("And free shipping", by: nil))) == [.advise("And free shipping")])
         #expect(dialogue.apply(.command(.override("Be brief"))) == [.instruct("Be brief")])
     }

@@ -50,7 +50,9 @@ import Testing
             var calls: [Call] = []
             for _ in 0..<20 { calls.append(try await rig.call()) }
             let statuses = await withTaskGroup(of: Int.self) { group in
-                for call in calls { group.addTask { await rig.ann.client.post("/api/v1/calls/\(call.id.text)/escalate").status } }
+                for call in calls {
+                    group.addTask { await rig.ann.client.post("/api/v1/calls/\(call.id.text)/escalate").status }
+                }
                 return await group.reduce(into: []) { $0.append($1) }
             }
             #expect(statuses.filter { $0 == 200 }.count == 8)
@@ -66,7 +68,8 @@ import Testing
             let opened = try await rig.database.transaction { (tx: borrowing Transaction) -> HandOver.Opened in
                 guard var row = try await CallStore.lock(call.id, tx) else { return .nobodyFree }
                 let opened = try await HandOver.open(
-                    &row, for: .init(trigger: "keyword", skill: "billing"), choosing: .anyone, waits: true, at: .now(), tx)
+                    &row, for: .init(trigger: "keyword", skill: "billing"), choosing: .anyone, waits: true, at: .now(),
+                    tx)
                 CallStore.save(&row, after: [], tx)
                 return opened
             }
@@ -107,7 +110,10 @@ import Testing
             #expect(try accepted.json()["escalation"]?["status"] == "in_progress")
             #expect(try await rig.stored(call.id).status == .escalated)
             #expect(await rig.ann.client.post("/api/v1/escalations/\(id)/accept").status == 409)
-            _ = await rig.webhook([("CallSid", call.sid ?? ""), ("CallStatus", "completed"), ("CallDuration", "77"), ("SequenceNumber", "9")])
+            _ = await rig.webhook([
+                ("CallSid", call.sid ?? ""), ("CallStatus", "completed"), ("CallDuration", "77"),
+                ("SequenceNumber", "9"),
+            ])
             let over = try await rig.stored(call.id)
             #expect(over.status == .completed)
             #expect(over.escalationStatus == .completed)
@@ -137,9 +143,12 @@ import Testing
     @Test func `taking over and handing back`() async throws {
         try await Rig.with { rig async throws in
             let call = try await rig.call()
-            #expect(await rig.ann.client.post("/api/v1/calls/\(call.id.text)/takeover").status == 400, "she is no human agent")
+            #expect(
+                await rig.ann.client.post("/api/v1/calls/\(call.id.text)/takeover").status == 400,
+                "she is no human agent")
             let human = try await rig.human(available: false)
-            let taken = await rig.ann.client.post("/api/v1/calls/\(call.id.text)/takeover", json: ["agent_id": .string(human.text)])
+            let taken = await rig.ann.client.post(
+                "/api/v1/calls/\(call.id.text)/takeover", json: ["agent_id": .string(human.text)])
             #expect(taken.status == 200, "one's own availability does not matter: \(taken.text)")
             #expect(await rig.ann.client.post("/api/v1/calls/\(call.id.text)/handback").status == 200)
             #expect(try await rig.stored(call.id).status == .inProgress)
@@ -150,7 +159,9 @@ import Testing
     @Test func `an angry customer triggers an escalation`() async throws {
         try await Rig.with { rig async throws in
             _ = try await rig.human()
-            let business = try await rig.business(["escalation": ["enabled": true, "triggers": [["type": "sentiment", "threshold": -0.5]]]])
+            let business = try await rig.business([
+                "escalation": ["enabled": true, "triggers": [["type": "sentiment", "threshold": -0.5]]]
+            ])
             let call = try await rig.call(business: business)
             func feel(_ score: Double) async throws {
                 try await rig.database.transaction { (tx: borrowing Transaction) in
@@ -172,7 +183,8 @@ import Testing
             let call = try await rig.call(.completed)
             func score(_ version: Int64, _ value: Double) async throws {
                 let score = ScoreSnapshot(
-                    id: 5, callID: call.id, version: version, overallScore: value, sentimentScore: 0.5, complianceScore: 1,
+                    id: 5, callID: call.id, version: version, overallScore: value, sentimentScore: 0.5,
+                    complianceScore: 1,
                     accuracyScore: 1, professionalismScore: 1, sentimentLabel: .positive, reviewedBy: "auto",
                     createdAt: .now(), updatedAt: .now())
                 try await rig.database.transaction { (tx: borrowing Transaction) in
@@ -206,7 +218,8 @@ import Testing
                 #expect(rows.isEmpty, "\(table)")
             }
             try await eventually("the carrier hung up") { rig.carrier.hangUps == [call.sid ?? ""] }
-            #expect(await rig.ann.client.post("/api/v1/calls/initiate", json: ["to_number": "+14155550199"]).status == 404)
+            #expect(
+                await rig.ann.client.post("/api/v1/calls/initiate", json: ["to_number": "+14155550199"]).status == 404)
         }
     }
 }

@@ -36,7 +36,12 @@ private func withEndpoint(
 private final class Rounds: @unchecked Sendable {
     private let lock = Lock()
     private var count = 0
-    func next() -> Int { lock.withLock { count += 1; return count } }
+    func next() -> Int {
+        lock.withLock {
+            count += 1
+            return count
+        }
+    }
 }
 
 private func events(_ list: [JSON]) -> Response {
@@ -49,7 +54,17 @@ private func events(_ list: [JSON]) -> Response {
 private func words(_ text: String) -> JSON { ["choices": [["delta": ["content": .string(text)]]]] }
 
 private func tool(_ name: String, _ arguments: String) -> JSON {
-    ["choices": [["delta": ["tool_calls": [["index": 0, "id": "c1", "function": ["name": .string(name), "arguments": .string(arguments)]]]]]]]
+    [
+        "choices": [
+            [
+                "delta": [
+                    "tool_calls": [
+                        ["index": 0, "id": "c1", "function": ["name": .string(name), "arguments": .string(arguments)]]
+                    ]
+                ]
+            ]
+        ]
+    ]
 }
 
 @Suite struct HomeAITests {
@@ -59,7 +74,8 @@ private func tool(_ name: String, _ arguments: String) -> JSON {
 
     private let question = Question(
         words: "When?", history: [.init(speaker: .ai, text: "Hello")],
-        passages: [Passage(entry: 3, title: "Hours", text: "Nine to six", score: 1)], profile: Profile(model: "special", temperature: 0.5))
+        passages: [Passage(entry: 3, title: "Hours", text: "Nine to six", score: 1)],
+        profile: Profile(model: "special", temperature: 0.5))
 
     @Test func `words are spoken as they come, with everything the model should know`() async throws {
         try await withEndpoint({ body, _ in
@@ -106,7 +122,8 @@ private func tool(_ name: String, _ arguments: String) -> JSON {
             try await withEndpoint({ _, _ in Response.json(status, JSON.object([:])) }) { home async throws in
                 let voice = voice()
                 let both = Assistant.failingOver(home.assistant, to: OfflineResponder.assistant) { _ in }
-                try await both.answer(Question(words: "Nine to six hours", passages: question.passages, profile: Profile()), voice)
+                try await both.answer(
+                    Question(words: "Nine to six hours", passages: question.passages, profile: Profile()), voice)
                 #expect(voice.sent.contains("Nine to six"))
                 #expect(voice.providers == ["homeai", "offline"])
             }

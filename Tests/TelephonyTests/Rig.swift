@@ -107,7 +107,8 @@ struct Rig: Sendable {
             case .failed: .busy
             }
         let changed = try await telephony.change(call.id) { row, _ in
-            var changes = row.apply(CarrierReport(sid: row.sid ?? "CA", state: state, at: startedAt + .seconds(1), durationSeconds: 42))
+            var changes = row.apply(
+                CarrierReport(sid: row.sid ?? "CA", state: state, at: startedAt + .seconds(1), durationSeconds: 42))
             if status == .escalated { changes += row.escalate(at: startedAt) }
             return changes
         }
@@ -188,7 +189,9 @@ struct Rig: Sendable {
     }
 
     func orders() async throws -> [String] {
-        try await database.query("SELECT kind || ' ' || state AS text FROM carrier_orders ORDER BY id").map { try $0["text"] }
+        try await database.query("SELECT kind || ' ' || state AS text FROM carrier_orders ORDER BY id").map {
+            try $0["text"]
+        }
     }
 }
 
@@ -233,7 +236,9 @@ final class FakeCarrier: @unchecked Sendable {
                 return "CA" + ID<Kind.Call>().text
             },
             hangUp: { sid async throws(Carrier.Failure) in self.lock.withLock { self.ended.append(sid) } },
-            redirect: { sid, url async throws(Carrier.Failure) in self.lock.withLock { self.redirected.append((sid, url)) } },
+            redirect: { sid, url async throws(Carrier.Failure) in
+                self.lock.withLock { self.redirected.append((sid, url)) }
+            },
             look: { sid async throws(Carrier.Failure) in
                 self.lock.withLock { self.known.last { $0.report.sid == sid }?.report }
             },

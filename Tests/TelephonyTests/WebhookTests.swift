@@ -24,7 +24,8 @@ import Testing
             let status = await TestClient(rig.router).post(
                 "/api/calls/twilio-webhook/?kind=status",
                 form: [
-                    ("CallSid", "CA00000000000000000000000000000001"), ("CallStatus", "completed"), ("CallDuration", "12"),
+                    ("CallSid", "CA00000000000000000000000000000001"), ("CallStatus", "completed"),
+                    ("CallDuration", "12"),
                     ("SequenceNumber", "3"), ("Timestamp", "Fri, 02 Jan 2026 03:04:05 +0000"),
                     ("CallbackSource", "call-progress-events"),
                 ], headers: ["X-Twilio-Signature": "l+HN5aurMZu4NaTx9MNKhOI8jsY="])
@@ -37,9 +38,13 @@ import Testing
             let client = TestClient(rig.router)
             #expect(await client.post("/api/calls/twilio-webhook/", form: ringing).status == 403)
             #expect(await rig.webhook(ringing, token: "other").status == 403)
-            let replayed = WebhookSignature.twilio(url: Rig.publicURL + "/api/calls/twilio-webhook/", form: ringing, token: Rig.authToken)
+            let replayed = WebhookSignature.twilio(
+                url: Rig.publicURL + "/api/calls/twilio-webhook/", form: ringing, token: Rig.authToken)
             let changed = ringing.map { $0.0 == "From" ? ("From", "+14155550111") : $0 }
-            #expect(await client.post("/api/calls/twilio-webhook/", form: changed, headers: ["X-Twilio-Signature": replayed]).status == 403)
+            #expect(
+                await client.post(
+                    "/api/calls/twilio-webhook/", form: changed, headers: ["X-Twilio-Signature": replayed]
+                ).status == 403)
             #expect(await client.post("/api/calls/twilio-connect/", form: ringing).status == 403)
         }
         try await Rig.with(policy: { $0.authToken = nil }) { rig async throws in
@@ -83,7 +88,10 @@ import Testing
                 var headers = Headers()
                 if let token { headers.set("I-Twilio-Idempotency-Token", token) }
                 return await rig.webhook(
-                    [("CallSid", "CAout"), ("CallStatus", state), ("SequenceNumber", "\(number)"), ("CallDuration", "31")],
+                    [
+                        ("CallSid", "CAout"), ("CallStatus", state), ("SequenceNumber", "\(number)"),
+                        ("CallDuration", "31"),
+                    ],
                     path: path, headers: headers
                 ).status
             }
@@ -141,11 +149,15 @@ import Testing
             let call = try await rig.call()
             let path = "/api/calls/twilio-connect/?call=\(call.id.text)"
             func connect(_ fields: [(String, String)]) async -> String {
-                await rig.webhook([("CallSid", call.sid ?? ""), ("CallStatus", "in-progress")] + fields, path: path).text
+                await rig.webhook([("CallSid", call.sid ?? ""), ("CallStatus", "in-progress")] + fields, path: path)
+                    .text
             }
             #expect(await connect([("SessionStatus", "completed")]).contains("<Hangup>"))
-            #expect(await connect([("SessionStatus", "ended"), ("HandoffData", Handoff(.finished).text)]).contains("<Hangup>"))
-            #expect(await connect([("SessionStatus", "failed"), ("ErrorCode", "64105")]).contains("<ConversationRelay"))
+            #expect(
+                await connect([("SessionStatus", "ended"), ("HandoffData", Handoff(.finished).text)]).contains(
+                    "<Hangup>"))
+            #expect(
+                await connect([("SessionStatus", "failed"), ("ErrorCode", "64105")]).contains("<ConversationRelay"))
             _ = try await rig.human()
             #expect(await rig.ann.client.post("/api/v1/calls/\(call.id.text)/escalate").status == 200)
             let handed = await connect([("SessionStatus", "ended"), ("HandoffData", Handoff(.human).text)])
@@ -158,12 +170,15 @@ import Testing
 
     @Test func `without a warm transfer the caller is put straight through`() async throws {
         try await Rig.with { rig async throws in
-            let business = try await rig.business(["escalation": ["enabled": true, "triggers": [], "warm_transfer": false]])
+            let business = try await rig.business([
+                "escalation": ["enabled": true, "triggers": [], "warm_transfer": false]
+            ])
             let call = try await rig.call(business: business)
             _ = try await rig.human(phone: "+14155550177")
             _ = await rig.ann.client.post("/api/v1/calls/\(call.id.text)/escalate")
             let answer = await rig.webhook(
-                [("CallSid", call.sid ?? ""), ("SessionStatus", "ended")], path: "/api/calls/twilio-connect/?call=\(call.id.text)")
+                [("CallSid", call.sid ?? ""), ("SessionStatus", "ended")],
+                path: "/api/calls/twilio-connect/?call=\(call.id.text)")
             #expect(answer.text.contains("<Number>+14155550177</Number>"))
         }
     }
@@ -172,11 +187,14 @@ import Testing
         try await Rig.with { rig async throws in
             let human = try await rig.human()
             let call = try await rig.call()
-            let made = try await rig.ann.client.post("/api/v1/calls/\(call.id.text)/escalate", json: ["context_note": "He <b>waits</b>"]).json()
+            let made = try await rig.ann.client.post(
+                "/api/v1/calls/\(call.id.text)/escalate", json: ["context_note": "He <b>waits</b>"]
+            ).json()
             let id = try #require(made["escalation"]?["id"]?.int)
             try await rig.database.execute("UPDATE carrier_orders SET state = 'done', sid = 'CAhuman'")
             let voice = await rig.webhook(
-                [("CallSid", "CAhuman"), ("CallStatus", "in-progress")], path: "/api/calls/twilio-webhook/?kind=agent&escalation=\(id)")
+                [("CallSid", "CAhuman"), ("CallStatus", "in-progress")],
+                path: "/api/calls/twilio-webhook/?kind=agent&escalation=\(id)")
             #expect(voice.text.contains("He &lt;b&gt;waits&lt;/b&gt;"))
             #expect(voice.text.contains(">\(call.id.text)</Conference>"))
             #expect(try await rig.stored(call.id).escalationStatus == .inProgress)
@@ -202,9 +220,12 @@ import Testing
             try await rig.database.execute("UPDATE carrier_orders SET state = 'done', sid = 'CAfirst'")
             _ = await rig.webhook([("CallSid", "CAfirst"), ("CallStatus", "no-answer")], path: path)
             #expect(try await rig.stored(call.id).assigned?.id == second)
-            try await rig.database.execute("UPDATE carrier_orders SET state = 'done', sid = 'CAsecond' WHERE state = 'pending'")
+            try await rig.database.execute(
+                "UPDATE carrier_orders SET state = 'done', sid = 'CAsecond' WHERE state = 'pending'")
             _ = await rig.webhook([("CallSid", "CAfirst"), ("CallStatus", "completed")], path: path)
-            #expect(try await rig.stored(call.id).assigned?.id == second, "the first one's leg is nobody's business any more")
+            #expect(
+                try await rig.stored(call.id).assigned?.id == second,
+                "the first one's leg is nobody's business any more")
             _ = await rig.webhook([("CallSid", "CAsecond"), ("CallStatus", "busy")], path: path)
             let back = try await rig.stored(call.id)
             #expect(back.assigned == nil)

@@ -24,6 +24,8 @@ import Testing
     @Test func `a farewell is short`() {
         #expect(Phrases.meaning(of: "Thanks, bye!") == .goodbye)
         #expect(Phrases.meaning(of: "No, that's all, thank you.") == .goodbye)
+        #expect(Phrases.meaning(of: "Yes, that's all correct.") != .goodbye)
+        #expect(Phrases.meaning(of: "No, thanks.") == .thanks, "declining one thing is not leaving")
         #expect(Phrases.meaning(of: "I said goodbye to my old provider last year, what do you charge now?") == nil)
     }
 
@@ -38,7 +40,9 @@ import Testing
 
     @Test func `wishes are told apart`() {
         #expect(Phrases.meaning(of: "Please call me back tomorrow") == .callback(CallbackTime(days: 1)))
-        #expect(Phrases.meaning(of: "Can I book an appointment for tomorrow morning?") == .meeting(CallbackTime(days: 1, hour: 10)))
+        #expect(
+            Phrases.meaning(of: "Can I book an appointment for tomorrow morning?")
+                == .meeting(CallbackTime(days: 1, hour: 10)))
         #expect(Phrases.meaning(of: "Do not call me again") == .optOut)
         #expect(Phrases.meaning(of: "I'm not interested") == .notInterested)
         #expect(Phrases.meaning(of: "How do refunds work?") == nil)
@@ -109,7 +113,8 @@ import Testing
 
     private func answer(_ words: String, passages: [Passage] = []) async throws -> TurnVoice {
         let voice = TurnVoice(send: { _ in }, perform: { tool in ToolResult(text: "done: \(tool)") })
-        try await OfflineResponder.assistant.answer(Question(words: words, passages: passages, profile: Profile()), voice)
+        try await OfflineResponder.assistant.answer(
+            Question(words: words, passages: passages, profile: Profile()), voice)
         return voice
     }
 
@@ -129,14 +134,21 @@ import Testing
     }
 
     @Test func `the tools are driven by rules`() async throws {
-        #expect(try await answer("I want to talk to a human").calls == [.transfer(reason: "The customer asked for a person.", skill: nil)])
+        #expect(
+            try await answer("I want to talk to a human").calls == [
+                .transfer(reason: "The customer asked for a person.", skill: nil)
+            ])
         #expect(try await answer("Goodbye").calls == [.endCall])
         #expect(try await answer("Do not call me again").calls == [.optOut, .endCall])
         let callback = try await answer("Call me back tomorrow").calls
-        #expect(callback == [.callback(.init(kind: .callback, time: CallbackTime(days: 1), note: "Call me back tomorrow"))])
+        #expect(
+            callback == [.callback(.init(kind: .callback, time: CallbackTime(days: 1), note: "Call me back tomorrow"))])
     }
 
     @Test func `sentences end where people would end them`() {
-        #expect(OfflineResponder.sentences("It costs 3.50 a month. Really!\nCall us") == ["It costs 3.50 a month.", "Really!", "Call us"])
+        #expect(
+            OfflineResponder.sentences("It costs 3.50 a month. Really!\nCall us") == [
+                "It costs 3.50 a month.", "Really!", "Call us",
+            ])
     }
 }
