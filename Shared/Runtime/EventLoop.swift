@@ -86,6 +86,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     public func execute(_ work: @escaping @Sendable () -> Void) { add(.closure(work)) }
 
     /// Starts a task that lives on this loop; on the loop itself it runs at once up to its first wait.
+    /// - Parameter name: what the task is, for those who read the call; nothing is done with it.
     @discardableResult
     public func spawn(
         _ name: StaticString = "", _ body: @escaping @Sendable () async -> Void

@@ -197,16 +197,23 @@ public final class Socket {
     // MARK: Making one
 
     /// Connects over TCP, trying each address of the name in turn.
-    /// - Parameter deadline: for looking up and connecting together.
+    /// - Parameter deadline: for looking up and connecting together. An address that does not answer may use up its share
+    ///   of what is left, not the share of those after it.
     public static func connect(host: String, port: Int, deadline: Duration = .seconds(5)) async throws -> Socket {
-        try await withDeadline(deadline) {
-            let addresses = try await Address.resolve(host, port: port)
-            var failure: any Error = Failure("connect", EHOSTUNREACH)
-            for address in addresses {
-                do { return try await connect(address) } catch let error as Failure { failure = error }
+        let end = ContinuousClock.now + deadline
+        let addresses = try await withDeadline(deadline) { try await Address.resolve(host, port: port) }
+        var failure: any Error = Failure("connect", EHOSTUNREACH)
+        for (place, address) in addresses.enumerated() {
+            let share = ContinuousClock.now.duration(to: end) / (addresses.count - place)
+            do {
+                return try await withDeadline(share) { try await connect(address) }
+            } catch is CancellationError {
+                throw CancellationError()
+            } catch {
+                failure = error
             }
-            throw failure
         }
+        throw failure
     }
 
     /// Connects to one address.

@@ -9,9 +9,14 @@ public struct DeadlineExceeded: Error, Sendable {
 public func withDeadline<T>(_ limit: Duration, _ body: @escaping () async throws -> T) async throws -> T {
     let loop = EventLoop.required()
     let work = Confined(body)
+    // Written and read on this loop only.
+    nonisolated(unsafe) var hasEnded = false
     let task = Task.immediate(executorPreference: loop) { () -> Confined<Result<T, any Error>> in
+        defer { hasEnded = true }
         do { return Confined(.success(try await work.value())) } catch { return Confined(.failure(error)) }
     }
+    // A body that did not have to wait needs no timer.
+    if hasEnded { return try await task.value.value.get() }
     var expired = false
     let timer = loop.after(limit) {
         expired = true
@@ -58,7 +63,8 @@ public final class Signal {
 
 /// A bounded queue between tasks of one loop. Not `Sendable`.
 public final class AsyncQueue<Element> {
-    private var elements: [Element] = []
+    /// Those before `head` have been taken and are nil.
+    private var elements: [Element?] = []
     private var head = 0
     private let max: Int
     private var isFinished = false
@@ -92,7 +98,8 @@ public final class AsyncQueue<Element> {
             if isFinished { return nil }
             try await filled.wait()
         }
-        let element = elements[head]
+        // Taken out, not only passed: a long queue must not keep what others have finished with.
+        let element = elements[head].take()
         head += 1
         if head == elements.count {
             elements.removeAll(keepingCapacity: true)

@@ -31,7 +31,7 @@ enum Arrows {
         var importers: [String: Set<String>] = [:]
         for source in sources where source.isSwift {
             guard let module = source.module else { continue }
-            for (name, line) in imports(SwiftText(source.content)) where !toolchain.contains(name) {
+            for (name, line) in imports(source.swift) where !toolchain.contains(name) {
                 if isC(name) { importers[name, default: []].insert(module) }
                 guard let allowed = allowed[module] else {
                     complaints.append(Complaint(path: source.path, line: line, text: "\(module) has no arrows in Arrows.swift"))

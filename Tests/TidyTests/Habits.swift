@@ -11,7 +11,7 @@ enum Habits {
 
     static func check(_ source: Source) -> [Complaint] {
         guard source.isSwift, source.isProduct else { return [] }
-        let text = SwiftText(source.content)
+        let text = source.swift
         return (tasks(text) + traps(text) + foreign(text) + actors(text) + unchecked(text))
             .filter { found in !exceptions.contains { $0.path == source.path && found.text.contains($0.what) } }
             .map { Complaint(path: source.path, line: $0.line, text: $0.text) }
@@ -110,7 +110,7 @@ enum Habits {
         let marks = ["TO" + "DO", "FIX" + "ME", "HA" + "CK"]
         let lines: [(line: Int, text: String)] =
             source.isSwift
-            ? SwiftText(source.content).comments.map { ($0.line, $0.text) }
+            ? source.swift.comments.map { ($0.line, $0.text) }
             : source.content.split(separator: "\n", omittingEmptySubsequences: false).enumerated().map { ($0 + 1, String($1)) }
         return lines.flatMap { line, text in
             text.split { !$0.isLetter }.filter { marks.contains(String($0)) }
@@ -121,7 +121,7 @@ enum Habits {
     /// Tests wait for a condition with a deadline.
     static func sleeps(_ source: Source) -> [Complaint] {
         guard source.isSwift, source.path.hasPrefix("Tests/") else { return [] }
-        let tokens = SwiftText(source.content).tokens
+        let tokens = source.swift.tokens
         return tokens.indices.dropLast(2).filter { place in
             let (one, two, three) = (tokens[place].text, tokens[place + 1].text, tokens[place + 2].text)
             return ["Task", "Thread"].contains(one) && two == "." && three == "sleep"

@@ -8,7 +8,7 @@ enum Places {
 
     static func sql(_ source: Source) -> [Complaint] {
         guard source.isSwift, source.isProduct, !mayHoldSQL(source) else { return [] }
-        return SwiftText(source.content).texts.filter { isSQL($0.text) }.map {
+        return source.swift.texts.filter { isSQL($0.text) }.map {
             Complaint(path: source.path, line: $0.line, text: "SQL outside *Store.swift and Read*.swift")
         }
     }
@@ -44,7 +44,7 @@ enum Places {
         guard source.isSwift, source.isProduct, source.module != "Runtime", !source.name.hasSuffix("Service.swift") else {
             return []
         }
-        let tokens = SwiftText(source.content).tokens
+        let tokens = source.swift.tokens
         var complaints: [Complaint] = []
         for (place, token) in tokens.enumerated() {
             let next = place + 1 < tokens.count ? tokens[place + 1].text : ""

@@ -4,10 +4,13 @@ import Glibc
 struct Source {
     let path: String
     let content: String
+    /// Taken apart once for all rules; empty for other languages.
+    let swift: SwiftText
 
     init(_ path: String, _ content: String) {
         self.path = path
         self.content = content
+        swift = SwiftText(path.hasSuffix(".swift") ? content : "")
     }
 
     var name: String { String(path.split(separator: "/").last ?? "") }
