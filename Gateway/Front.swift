@@ -47,7 +47,7 @@ struct Front: Sendable {
                 owner = entry?.owner
                 if request.bearerToken != nil { principal = try await tokens.authenticate(request) }
                 let caller = principal.map { Caller.user($0.user) } ?? .address(address)
-                let limit = entry?.limit ?? (segments.first == "api" ? .standard : .uncounted)
+                let limit = entry?.limit ?? Self.ownLimit(segments)
                 window = limits.take(caller, limit, now: Instant.now().seconds)
                 if let window, !window.allowed {
                     throw Problem.rateLimited(retryAfter: Int(max(1, window.reset - Instant.now().seconds)))
@@ -78,6 +78,12 @@ struct Front: Sendable {
         finish(&response, request, window)
         note(response, request, owner, principal, began)
         return response
+    }
+
+    /// How requests to our own routes, and to no route at all, are counted: the description and its pages are not.
+    private static func ownLimit(_ segments: [String]) -> LimitClass {
+        guard segments.first == "api" else { return .uncounted }
+        return segments.count == 2 && ["schema", "docs", "redoc"].contains(segments[1]) ? .uncounted : .standard
     }
 
     private func finish(_ response: inout Response, _ request: Request, _ window: RateWindow.Answer?) {
