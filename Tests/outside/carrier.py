@@ -76,10 +76,10 @@ class Call:
     def send(self, message: dict) -> None:
         self.socket.send(json.dumps(message))
 
-    def say(self, words: str) -> str:
-        """Speaks and returns what was answered."""
+    def say(self, words: str, seconds: float = 15) -> str:
+        """Speaks and returns what was answered. TimeoutError when nothing is."""
         self.send({"type": "prompt", "voicePrompt": words, "lang": "en-US", "last": True})
-        return self.listen()
+        return self.listen(seconds)
 
     def listen(self, seconds: float = 15) -> str:
         heard = ""
