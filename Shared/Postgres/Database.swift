@@ -90,7 +90,7 @@ public final class Database: Sendable {
                 let rows = try await pool.run(items)
                 pool.took(began, queries)
                 return rows
-            } catch where attempt == 1 && Self.mayRunAgain(queries, after: error) && !Task.isCancelled {
+            } catch  where attempt == 1 && Self.mayRunAgain(queries, after: error) && !Task.isCancelled {
                 attempt += 1
             } catch {
                 pool.failed(error)

@@ -22,11 +22,9 @@ final class LoopPool: @unchecked Sendable {
     }
 
     /// Connections unused for one to two of these are closed, all but one.
-    static let sweepInterval = Duration.seconds(60)
+    static let sweepInterval = Duration.seconds(300)
 
-    init(
-        loop: EventLoop, settings: ConnectionSettings, limits: PoolState.Limits, waitDeadline: Duration
-    ) {
+    init(loop: EventLoop, settings: ConnectionSettings, limits: PoolState.Limits, waitDeadline: Duration) {
         self.loop = loop
         self.settings = settings
         self.waitDeadline = waitDeadline
@@ -42,7 +40,9 @@ extension LoopPool {
     func run(_ items: [Batch.Item]) async throws -> [Rows] {
         let connection: Connection
         if let lane = state.takeShared() {
-            guard let taken = connections[lane] else { throw ConnectionLost(reason: "no connection", mayHaveHappened: false) }
+            guard let taken = connections[lane] else {
+                throw ConnectionLost(reason: "no connection", mayHaveHappened: false)
+            }
             connection = taken
             perform()
         } else {

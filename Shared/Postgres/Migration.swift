@@ -39,7 +39,8 @@ public enum MigrationRefused: Error, Equatable, CustomStringConvertible {
         case .unreadable(let path): "\(path) cannot be read"
         case .sameNumber(let first, let second): "\(first) and \(second) have the same number"
         case .changed(let name): "\(name) was changed after it had been applied; put the change into a new file"
-        case .late(let name, let after): "\(name) was added below \(after), which is applied already; give it a new number"
+        case .late(let name, let after):
+            "\(name) was added below \(after), which is applied already; give it a new number"
         }
     }
 }

@@ -23,7 +23,8 @@ public enum Migrations {
                 ("seconds", .double((ContinuousClock.now - began) / .seconds(1))))
             names.append(name)
         }
-        log.info("migrations.done", ("applied", .int(Int64(names.count))), ("known", .int(Int64(plan.migrations.count))))
+        log.info(
+            "migrations.done", ("applied", .int(Int64(names.count))), ("known", .int(Int64(plan.migrations.count))))
         return names
     }
 

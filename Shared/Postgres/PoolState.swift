@@ -29,6 +29,8 @@ struct PoolState {
         var waitersMax = 1024
         /// Statements in flight on one lane. Bounds what is held for a slow server.
         var depthMax = 128
+        /// A lane on which nothing finished while this many statements did elsewhere is stuck behind a slow one.
+        var stuckAfter = 16
     }
 
     struct Lane {
@@ -39,6 +41,8 @@ struct PoolState {
         var isReserved = false
         var isRetiring = false
         var wasUsed = true
+        /// How many statements had finished on all lanes when this one last got on.
+        var progress = 0
 
         var takesShared: Bool { isReady && !isLeased && !isReserved && !isRetiring }
         var isIdle: Bool { isReady && !isLeased && !isRetiring && inFlight == 0 }
@@ -53,6 +57,7 @@ struct PoolState {
     private var exclusive: [Ticket] = []
     private var nextLane = 0
     private var nextTicket = 0
+    private var finishedCount = 0
     let limits: Limits
 
     init(limits: Limits) { self.limits = limits }
@@ -72,9 +77,7 @@ struct PoolState {
         guard shared.isEmpty, !isClosed, let index = leastBusy() else { return nil }
         // A busy lane serves, and another is opened beside it for the next one.
         if lanes[index].inFlight > 0 { open(wanted: 1) }
-        lanes[index].inFlight += 1
-        lanes[index].wasUsed = true
-        return lanes[index].id
+        return share(index)
     }
 
     /// A lane for one transaction, when one is idle now. Balanced by `released`.
@@ -154,6 +157,8 @@ struct PoolState {
     mutating func finished(_ id: LaneID) {
         guard let index = index(id), lanes[index].inFlight > 0 else { return }
         lanes[index].inFlight -= 1
+        finishedCount += 1
+        lanes[index].progress = finishedCount
         settle(index)
     }
 
@@ -193,14 +198,21 @@ struct PoolState {
 
     private func index(_ id: LaneID) -> Int? { lanes.firstIndex { $0.id == id } }
 
+    private mutating func share(_ index: Int) -> LaneID {
+        if lanes[index].inFlight == 0 { lanes[index].progress = finishedCount }
+        lanes[index].inFlight += 1
+        lanes[index].wasUsed = true
+        return lanes[index].id
+    }
+
+    /// The lane with the fewest statements on it; those stuck behind a slow one come last.
     private func leastBusy() -> Int? {
         var best: Int?
-        for index in lanes.indices where lanes[index].takesShared && lanes[index].inFlight < limits.depthMax {
-            guard let current = best else {
-                best = index
-                continue
-            }
-            if lanes[index].inFlight < lanes[current].inFlight { best = index }
+        var bestLoad = Int.max
+        for (index, lane) in lanes.enumerated() where lane.takesShared && lane.inFlight < limits.depthMax {
+            let isStuck = lane.inFlight > 0 && finishedCount - lane.progress > limits.stuckAfter
+            let load = isStuck ? lane.inFlight + limits.depthMax : lane.inFlight
+            if load < bestLoad { (best, bestLoad) = (index, load) }
         }
         return best
     }
@@ -244,9 +256,7 @@ struct PoolState {
     private mutating func grantShared() -> Bool {
         guard let ticket = shared.first, let index = leastBusy() else { return false }
         shared.removeFirst()
-        lanes[index].inFlight += 1
-        lanes[index].wasUsed = true
-        actions.append(.grant(ticket, lanes[index].id))
+        actions.append(.grant(ticket, share(index)))
         return true
     }
 

@@ -38,7 +38,8 @@ public struct Query: Sendable, ExpressibleByStringInterpolation {
         case parameter
 
         init(_ text: StaticString) {
-            self = text.hasPointerRepresentation
+            self =
+                text.hasPointerRepresentation
                 ? .literal(address: UInt(bitPattern: text.utf8Start), count: text.utf8CodeUnitCount)
                 : .made(text.description)
         }

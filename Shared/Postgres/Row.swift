@@ -29,7 +29,8 @@ public struct Row: Sendable {
         _ column: String, as type: Value.Type = Value.self
     ) throws(UnreadableColumn) -> Value {
         guard let position = table.position(of: column) else {
-            throw UnreadableColumn(column: column, type: nil, wanted: "\(type)", reason: "the result has no such column")
+            throw UnreadableColumn(
+                column: column, type: nil, wanted: "\(type)", reason: "the result has no such column")
         }
         return try decode(position)
     }

@@ -7,7 +7,9 @@ import Testing
     private func read<Value: PostgresValue>(_ text: String, as type: PostgresType = .text) throws -> Value {
         var text = text
         return try text.withUTF8 { bytes in
-            try Value(postgres: Cell(type: type, start: bytes.baseAddress ?? UnsafePointer(bitPattern: 1), count: bytes.count))
+            try Value(
+                postgres: Cell(type: type, start: bytes.baseAddress ?? UnsafePointer(bitPattern: 1), count: bytes.count)
+            )
         }
     }
 

@@ -47,7 +47,8 @@ import Testing
 
     @Test func `an error carries what a handler decides by`() async throws {
         try await TestDatabase.fresh { database async throws in
-            try await database.execute("CREATE TABLE users (email text CONSTRAINT users_email_key UNIQUE CHECK (email <> ''))")
+            try await database.execute(
+                "CREATE TABLE users (email text CONSTRAINT users_email_key UNIQUE CHECK (email <> ''))")
             try await database.execute("INSERT INTO users VALUES ('a@b.c')")
             let query: Query = "INSERT INTO users VALUES ('a@b.c')"
             let error = try await #require(throws: PostgresError.self) {
@@ -152,7 +153,8 @@ import Testing
     @Test func `a wrong name or password fails at once, a server that is not there at the deadline`() async throws {
         let server = try TestDatabase.serverURL()
         try await onLoop {
-            let base = server.prefix(server.lastIndex(of: "/").map { server.distance(from: server.startIndex, to: $0) } ?? 0)
+            let base = server.prefix(
+                server.lastIndex(of: "/").map { server.distance(from: server.startIndex, to: $0) } ?? 0)
             let missing = Database(url: "\(base)/no_such_database_here", waitDeadline: .seconds(30))
             await #expect(throws: ConnectionRefused.self) { try await missing.ping() }
             await missing.close()
@@ -168,29 +170,53 @@ import Testing
 
     @Test func `a host name is looked up without blocking the loop`() async throws {
         try await TestDatabase.freshURL { url async throws in
-            let named = url.split(separator: "127.0.0.1", omittingEmptySubsequences: false).joined(separator: "localhost")
-            let database = Database(url: named)
+            let named = url.split(separator: "127.0.0.1", omittingEmptySubsequences: false).joined(
+                separator: "localhost")
+            let database = Database(url: named, waitDeadline: .seconds(30))
             try await database.ping()
             await database.close()
         }
     }
 
-    @Test func `a closed database refuses, after what was under way came to its end`() async throws {
+    @Test func `a closing database refuses newcomers and lets what is under way come to its end`() async throws {
         try await TestDatabase.freshURL { url async throws in
-            let database = Database(url: url, poolMax: 1)
-            async let slow = database.query("SELECT pg_sleep(0.2), 5 AS n")
-            try await eventually { try await connectionsFromOutside(url, running: "pg_sleep") == 1 }
-            await database.close()
-            #expect(try await slow.first?["n"] == 5)
+            let database = Database(url: url, poolMax: 1, waitDeadline: .seconds(30))
+            let lock = try await HeldLock(url)
+            async let slow = database.queryOne("SELECT pg_advisory_xact_lock(7), 5 AS n")
+            try await eventually { try await connectionsFromOutside(url, running: "pg_advisory_xact_lock") == 1 }
+            // Runs at once up to its first wait.
+            let closing = EventLoop.required().spawn { await database.close() }
             await #expect(throws: DatabaseClosed.self) { try await database.query("SELECT 1") }
+            await lock.release()
+            await closing.value
+            #expect(try await slow?["n"] == 5)
             await database.close()
+        }
+    }
+
+    @Test func `closing does not wait for ever`() async throws {
+        try await TestDatabase.freshURL { url async throws in
+            let database = Database(url: url, poolMax: 1, waitDeadline: .seconds(30))
+            let lock = try await HeldLock(url)
+            async let slow = database.queryOne("SELECT pg_advisory_xact_lock(7)")
+            try await eventually { try await connectionsFromOutside(url, running: "pg_advisory_xact_lock") == 1 }
+            await database.close(within: .milliseconds(50))
+            do {
+                _ = try await slow
+                Issue.record("an answer came although the lock is held")
+            } catch {
+                #expect(error is ConnectionLost || error is DatabaseClosed)
+            }
+            await lock.release()
         }
     }
 
     @Test func `the server ends a statement that takes too long`() async throws {
         try await TestDatabase.freshURL { url async throws in
-            let database = Database(url: url, statementTimeout: .milliseconds(100))
-            let error = try await #require(throws: PostgresError.self) { try await database.query("SELECT pg_sleep(30)") }
+            let database = Database(url: url, waitDeadline: .seconds(30), statementTimeout: .milliseconds(100))
+            let error = try await #require(throws: PostgresError.self) {
+                try await database.query("SELECT pg_sleep(30)")
+            }
             #expect(error.isCanceled)
             #expect(try await database.queryOne("SELECT 1 AS n")?["n"] == 1)
             await database.close()
@@ -199,7 +225,7 @@ import Testing
 
     @Test func `every loop has connections of its own`() async throws {
         try await TestDatabase.freshURL { url async throws in
-            let database = Database(url: url, poolMax: 1)
+            let database = Database(url: url, poolMax: 1, waitDeadline: .seconds(30))
             try await testLoops.onEach { _ in
                 for number in 0..<50 {
                     let row = try await database.queryOne("SELECT \(number) AS n")
@@ -215,7 +241,7 @@ import Testing
 @Suite struct CancellationTests {
     @Test func `a cancelled statement is stopped on the server and the connection is not used again`() async throws {
         try await TestDatabase.freshURL { url async throws in
-            let database = Database(url: url, poolMax: 1)
+            let database = Database(url: url, poolMax: 1, waitDeadline: .seconds(30))
             let before: Int32 = try #require(try await database.queryOne("SELECT pg_backend_pid()"))[0]
             await #expect(throws: DeadlineExceeded.self) {
                 try await withDeadline(.milliseconds(50)) { _ = try await database.query("SELECT pg_sleep(60)") }
@@ -229,11 +255,22 @@ import Testing
 
     @Test func `a cancelled statement that ends soon costs nobody the connection`() async throws {
         try await TestDatabase.freshURL { url async throws in
-            let database = Database(url: url, poolMax: 1)
+            let database = Database(url: url, poolMax: 1, waitDeadline: .seconds(30))
             let before: Int32 = try #require(try await database.queryOne("SELECT pg_backend_pid()"))[0]
-            await #expect(throws: DeadlineExceeded.self) {
-                try await withDeadline(.milliseconds(10)) { _ = try await database.query("SELECT pg_sleep(0.05)") }
+            let lock = try await HeldLock(url)
+            let cancelled = Tally()
+            let task = EventLoop.required().spawn {
+                do {
+                    _ = try await database.query("SELECT pg_advisory_xact_lock(7)")
+                } catch is CancellationError {
+                    cancelled.add()
+                } catch {}
             }
+            try await eventually { try await connectionsFromOutside(url, running: "pg_advisory_xact_lock") == 1 }
+            task.cancel()
+            await task.value
+            #expect(cancelled.count == 1)
+            await lock.release()
             let row = try await database.queryOne("SELECT pg_backend_pid(), 7 AS n")
             #expect(try row?["n"] == 7)
             #expect(try row?[0] == before)
@@ -243,20 +280,26 @@ import Testing
 
     @Test func `statements of others behind a cancelled one still get their answers`() async throws {
         try await TestDatabase.freshURL { url async throws in
-            let database = Database(url: url, poolMax: 1)
+            let database = Database(url: url, poolMax: 1, waitDeadline: .seconds(30))
             try await database.execute("CREATE TABLE items (id int)")
+            let answered = Tally()
+            let slow = EventLoop.required().spawn {
+                do {
+                    _ = try await database.query("SELECT pg_sleep(60)")
+                } catch is CancellationError {
+                    answered.add()
+                } catch {}
+            }
+            try await eventually { try await connectionsFromOutside(url, running: "pg_sleep(60)") == 1 }
             try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask {
-                    await #expect(throws: DeadlineExceeded.self) {
-                        try await withDeadline(.milliseconds(50)) { _ = try await database.query("SELECT pg_sleep(60)") }
-                    }
-                }
-                try await eventually { try await connectionsFromOutside(url, running: "pg_sleep(60)") == 1 }
                 for number in 0..<20 {
                     group.addTask { try await database.execute("INSERT INTO items VALUES (\(Int32(number)))") }
                 }
+                slow.cancel()
                 try await group.waitForAll()
             }
+            await slow.value
+            #expect(answered.count == 1)
             #expect(try await database.queryOne("SELECT count(*) AS n FROM items")?["n"] == 20)
             await database.close()
         }
@@ -264,7 +307,7 @@ import Testing
 
     @Test func `a cancelled transaction is rolled back and its connection discarded`() async throws {
         try await TestDatabase.freshURL { url async throws in
-            let database = Database(url: url, poolMax: 1)
+            let database = Database(url: url, poolMax: 1, waitDeadline: .seconds(30))
             try await database.execute("CREATE TABLE items (id int)")
             await #expect(throws: DeadlineExceeded.self) {
                 try await withDeadline(.milliseconds(50)) {
@@ -292,38 +335,5 @@ import Testing
             #expect(try await database.queryOne("SELECT 3 AS n")?["n"] == 3)
             await database.close()
         }
-    }
-}
-
-/// Connections to the database, seen through itself.
-func connections(of database: Database) async throws -> Int {
-    try await database.queryOne("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")?[0] ?? 0
-}
-
-/// Connections to the database of a URL that run a statement with this text, asked on a connection of its own.
-func connectionsFromOutside(_ url: String, running text: String) async throws -> Int {
-    let name = databaseName(url)
-    return try await withOutsider { outsider in
-        try await outsider.queryOne(
-            """
-            SELECT count(*) FROM pg_stat_activity
-            WHERE datname = \(name) AND state = 'active' AND position(\(text) IN query) > 0
-            """)?[0] ?? 0
-    }
-}
-
-func databaseName(_ url: String) -> String {
-    String(url[(url.lastIndex(of: "/").map(url.index(after:)) ?? url.startIndex)...])
-}
-
-func withOutsider<Value>(_ body: (Database) async throws -> Value) async throws -> Value {
-    let outsider = Database(url: try TestDatabase.serverURL(), poolMax: 1, application: "outsider")
-    do {
-        let value = try await body(outsider)
-        await outsider.close()
-        return value
-    } catch {
-        await outsider.close()
-        throw error
     }
 }

@@ -40,7 +40,7 @@ import Testing
             let applied = try await withThrowingTaskGroup(of: [String].self) { group in
                 for _ in 0..<4 {
                     group.addTask {
-                        let database = Database(url: url, poolMax: 1)
+                        let database = Database(url: url, poolMax: 1, waitDeadline: .seconds(30))
                         let names = try await Migrations.run(database: database, directory: nil, extra: set)
                         await database.close()
                         return names
@@ -67,7 +67,8 @@ import Testing
 
     @Test func `a migration that fails leaves no trace and can be mended`() async throws {
         try await TestDatabase.fresh { database async throws in
-            let broken = try Self.migration("0001-a.sql", "CREATE TABLE a (); CREATE TABLE b (); SELECT 1/0; CREATE TABLE c ();")
+            let broken = try Self.migration(
+                "0001-a.sql", "CREATE TABLE a (); CREATE TABLE b (); SELECT 1/0; CREATE TABLE c ();")
             let error = try await #require(throws: PostgresError.self) {
                 try await Migrations.run(database: database, directory: nil, extra: [broken])
             }

@@ -34,6 +34,18 @@ import Testing
         #expect(state.takeActions() == [])
     }
 
+    @Test func `statements do not queue behind a slow one while another connection gets on`() {
+        var state = connected(2, depth: 10)
+        #expect(state.takeShared() == 1)
+        for _ in 0..<20 {
+            #expect(state.takeShared() == 2)
+            state.finished(2)
+        }
+        #expect([state.takeShared(), state.takeShared(), state.takeShared()] == [2, 2, 2])
+        state.finished(1)
+        #expect(state.takeShared() == 1)
+    }
+
     @Test func `a busy connection serves while a second one is opened, up to the maximum`() {
         var state = pool(lanes: 2)
         _ = state.wait(.shared)
@@ -215,11 +227,15 @@ import Testing
         for _ in 0..<500 {
             switch random.next() % 10 {
             case 0...2:
-                if let lane = state.takeShared() { shared.append(lane) } else if let ticket = state.wait(.shared) {
+                if let lane = state.takeShared() {
+                    shared.append(lane)
+                } else if let ticket = state.wait(.shared) {
                     waiting[ticket] = .shared
                 }
             case 3:
-                if let lane = state.takeExclusive() { leased.append(lane) } else if let ticket = state.wait(.exclusive) {
+                if let lane = state.takeExclusive() {
+                    leased.append(lane)
+                } else if let ticket = state.wait(.exclusive) {
                     waiting[ticket] = .exclusive
                 }
             case 4, 5: if let lane = random.pull(&shared) { state.finished(lane) }
@@ -256,7 +272,8 @@ import Testing
             #expect(Set(leased).isDisjoint(with: shared) && Set(leased).count == leased.count)
             #expect(Dictionary(grouping: shared) { $0 }.values.allSatisfy { $0.count <= 4 })
             #expect(state.waiting == waiting.count)
-            #expect(waiting.isEmpty || !state.lanes.contains(where: \.isIdle), "somebody waits beside an idle connection")
+            #expect(
+                waiting.isEmpty || !state.lanes.contains(where: \.isIdle), "somebody waits beside an idle connection")
         }
     }
 }

@@ -44,7 +44,9 @@ import Testing
     }
 
     @Test func `only statements that read may run again by themselves`() {
-        let reads: [Query] = ["SELECT 1", "  select 1", "(SELECT 1) UNION (SELECT 2)", "VALUES (1)", "TABLE calls", "SHOW all"]
+        let reads: [Query] = [
+            "SELECT 1", "  select 1", "(SELECT 1) UNION (SELECT 2)", "VALUES (1)", "TABLE calls", "SHOW all",
+        ]
         let writes: [Query] = [
             "INSERT INTO a VALUES (1)", "WITH x AS (DELETE FROM a RETURNING *) SELECT * FROM x", "UPDATE a SET b = 1",
             "SELECTED", "", "\(1)",

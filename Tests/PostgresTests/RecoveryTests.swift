@@ -10,7 +10,7 @@ import Testing
         poolMax: Int = 2, _ body: @escaping @Sendable (Database, _ url: String) async throws -> Value
     ) async throws -> Value {
         try await TestDatabase.freshURL { url async throws in
-            let database = Database(url: url, poolMax: poolMax)
+            let database = Database(url: url, poolMax: poolMax, waitDeadline: .seconds(30))
             let result: Result<Value, any Error>
             do {
                 try await database.execute("CREATE TABLE items (id int PRIMARY KEY)")
@@ -29,7 +29,8 @@ import Testing
     ) async throws {
         try await TestDatabase.freshURL { url async throws in
             let link = try BreakableLink(to: try TestDatabase.serverPort())
-            let database = Database(url: TestDatabase.replacingPort(in: url, with: link.port), poolMax: 1)
+            let database = Database(
+                url: TestDatabase.replacingPort(in: url, with: link.port), poolMax: 1, waitDeadline: .seconds(30))
             do {
                 try await body(database, link, url)
             } catch {
@@ -46,7 +47,8 @@ import Testing
     private static func terminateAll(_ url: String) async throws -> Int {
         let name = databaseName(url)
         return try await withOutsider { outsider in
-            try await outsider.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = \(name)").count
+            try await outsider.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = \(name)")
+                .count
         }
     }
 
@@ -201,7 +203,9 @@ import Testing
         }
     }
 
-    @Test func `reads and transactions of many tasks come through while connections are ended again and again`() async throws {
+    @Test func `reads and transactions of many tasks come through while connections are ended again and again`()
+        async throws
+    {
         try await Self.withDatabase(poolMax: 3) { database, url async throws in
             let isDone = Tally()
             let done = Tally()
@@ -211,7 +215,8 @@ import Testing
                         for number in 0..<40 {
                             let id = Int32(task * 1000 + number)
                             // Whoever repeats a write makes it recognisable: here by its key.
-                            try await Retry(attempts: 20)(while: { $0 is ConnectionLost || $0 is CommitOutcomeUnknown }) {
+                            try await Retry(attempts: 20)(while: { $0 is ConnectionLost || $0 is CommitOutcomeUnknown })
+                            {
                                 try await database.transaction { (transaction: borrowing Transaction) async throws in
                                     let query: Query = "INSERT INTO items VALUES (\(id)) ON CONFLICT DO NOTHING"
                                     _ = try await transaction.execute(query)
@@ -238,19 +243,6 @@ import Testing
             #expect(try await database.queryOne("SELECT count(*) FROM items")?[0] == 320)
         }
     }
-}
-
-/// A lock that statements of a test wait for, held by a connection of its own.
-private struct HeldLock {
-    private let holder: Database
-
-    init(_ url: String) async throws {
-        holder = Database(url: url, poolMax: 1)
-        _ = try await holder.query("SELECT pg_advisory_lock(7)")
-    }
-
-    /// A session's locks go with it.
-    func release() async { await holder.close() }
 }
 
 private func terminateWhenRunning(_ text: String, _ url: String) async throws {

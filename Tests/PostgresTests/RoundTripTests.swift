@@ -10,17 +10,23 @@ import Testing
 
     @Test func `every value type comes back as it went`() async throws {
         try await TestDatabase.fresh { database async throws in
-            try await expectRoundTrip(["", "plain", "ünïcødé 😀 \u{202E}", "'; DROP TABLE x; --", "a\\b\"c\n"], "text", database)
+            try await expectRoundTrip(
+                ["", "plain", "ünïcødé 😀 \u{202E}", "'; DROP TABLE x; --", "a\\b\"c\n"], "text", database)
             try await expectRoundTrip([0, 1, -1, .max, .min] as [Int], "bigint", database)
             try await expectRoundTrip([0, .max, .min] as [Int64], "bigint", database)
             try await expectRoundTrip([0, .max, .min] as [Int32], "integer", database)
             try await expectRoundTrip([0, .max, .min] as [Int16], "smallint", database)
             try await expectRoundTrip(
-                [0, -0.0, 0.1, 1 / 3, .pi * 1e300, .leastNonzeroMagnitude, .infinity, -.infinity, .greatestFiniteMagnitude],
+                [
+                    0, -0.0, 0.1, 1 / 3, .pi * 1e300, .leastNonzeroMagnitude, .infinity, -.infinity,
+                    .greatestFiniteMagnitude,
+                ],
                 "double precision", database)
             try await expectRoundTrip([true, false], "boolean", database)
-            try await expectRoundTrip([[], [0, 1, 255, 92], (0...255).map(UInt8.init)] as [[UInt8]], "bytea", database)
-            try await expectRoundTrip([CallID(), CallID(high: 0, low: 0), CallID(high: .max, low: .max)], "uuid", database)
+            try await expectRoundTrip(
+                [[], [0, 1, 255, 92], (0...255).map(UInt8.init)] as [[UInt8]], "bytea", database)
+            try await expectRoundTrip(
+                [CallID(), CallID(high: 0, low: 0), CallID(high: .max, low: .max)], "uuid", database)
             try await expectRoundTrip([Mood.calm, .angry], "text", database)
             try await expectRoundTrip([Role.admin, .agent], "text", database)
             let phone = try #require(PhoneNumber("+15551234567"))
@@ -83,7 +89,8 @@ import Testing
         try await TestDatabase.fresh { database async throws in
             try await database.execute("CREATE EXTENSION vector")
             let vector: [Float] = [0.1, -2, 3.5e-8]
-            let row = try #require(try await database.queryOne("SELECT \(vector)::vector AS v, \(vector)::vector <-> \(vector) AS d"))
+            let row = try #require(
+                try await database.queryOne("SELECT \(vector)::vector AS v, \(vector)::vector <-> \(vector) AS d"))
             #expect(try row["v"] == vector)
             #expect(try row["d"] == 0.0)
         }
@@ -102,7 +109,8 @@ import Testing
 
     @Test func `many rows are inserted by arrays in one statement`() async throws {
         try await TestDatabase.fresh { database async throws in
-            try await database.execute("CREATE TABLE items (id uuid, name text, score float8, at timestamptz, seen bool)")
+            try await database.execute(
+                "CREATE TABLE items (id uuid, name text, score float8, at timestamptz, seen bool)")
             let ids = (0..<1000).map { _ in CallID() }
             let names = ids.indices.map { "name \($0), \"quoted\"" }
             let scores = ids.indices.map { Double($0) / 3 }
@@ -131,11 +139,13 @@ import Testing
                     return error.description
                 }
             }
-            #expect(message("word", Int.self) == "column \"word\" (text) cannot be read as Int: it is not a whole number")
+            #expect(
+                message("word", Int.self) == "column \"word\" (text) cannot be read as Int: it is not a whole number")
             #expect(message("nothing", Int.self) == "column \"nothing\" (int4) cannot be read as Int: it is NULL")
             #expect(message("half", Int.self).contains("(numeric)"))
             #expect(message("word", Mood.self).contains("\"abc\" is none of its cases"))
-            #expect(message("wor", String.self) == "column \"wor\" cannot be read as String: the result has no such column")
+            #expect(
+                message("wor", String.self) == "column \"wor\" cannot be read as String: the result has no such column")
             #expect(message("words", String.self).contains("no such column"))
             #expect(message("half", Double.self) == "no error")
             #expect(throws: UnreadableColumn.self) { try row.decode(3, as: Int.self) }

@@ -70,7 +70,8 @@ import Testing
     }
 
     @Test func `the URL's own options are kept and come last`() {
-        let settings = settings("postgresql://u:p%40ss@db.example:5433/calls?options=-c%20work_mem%3D8MB&keepalives_idle=7")
+        let settings = settings(
+            "postgresql://u:p%40ss@db.example:5433/calls?options=-c%20work_mem%3D8MB&keepalives_idle=7")
         #expect(settings.value("host") == "db.example")
         #expect(settings.value("port") == "5433")
         #expect(settings.value("password") == "p@ss")
@@ -121,7 +122,8 @@ import Testing
     @Test func `files are applied by number, sets in the order given`() throws {
         let plan = try MigrationPlan(
             ["messaging/0002-b.sql", "0010-z.sql", "messaging/0001-a.sql", "0009-y.sql"].map { try migration($0) })
-        #expect(plan.migrations.map(\.name) == ["messaging/0001-a.sql", "messaging/0002-b.sql", "0009-y.sql", "0010-z.sql"])
+        #expect(
+            plan.migrations.map(\.name) == ["messaging/0001-a.sql", "messaging/0002-b.sql", "0009-y.sql", "0010-z.sql"])
         var applied: [String: String] = [:]
         var order: [String] = []
         while let next = try plan.next(applied: applied) {

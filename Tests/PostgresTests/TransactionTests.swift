@@ -75,7 +75,7 @@ import Testing
         }
     }
 
-    @Test func `enqueued statements are committed in order with the rest`() async throws {
+    @Test func `enqueued statements happen in the order of the program, before what follows them`() async throws {
         try await Self.withItems(poolMax: 1) { database async throws in
             let calls = Mutex<[Int]>([])
             try await database.transaction { (transaction: borrowing Transaction) async throws in
@@ -84,11 +84,28 @@ import Testing
                 transaction.onCommit { calls.withLock { $0.append(1) } }
                 transaction.onCommit { calls.withLock { $0.append(2) } }
                 try await transaction.execute("INSERT INTO items VALUES (1, 10)")
-                #expect(try await transaction.queryOne("SELECT count(*) AS n FROM items")?["n"] == 1)
+                #expect(try await transaction.queryOne("SELECT count(*) AS n FROM items")?["n"] == 2)
+                transaction.enqueue("UPDATE items SET value = value * 2")
+                #expect(calls.withLock { $0 } == [])
             }
             let values = try await database.query("SELECT value FROM items ORDER BY id").map { try $0[0] as Int }
-            #expect(values == [11, 21])
+            #expect(values == [20, 42])
             #expect(calls.withLock { $0 } == [1, 2])
+        }
+    }
+
+    @Test func `an enqueued statement that fails fails the statement it travels with`() async throws {
+        try await Self.withItems(poolMax: 1) { database async throws in
+            let reached = Tally()
+            let error = try await #require(throws: PostgresError.self) {
+                try await database.transaction { (transaction: borrowing Transaction) async throws in
+                    transaction.enqueue("INSERT INTO items VALUES (1), (1)")
+                    _ = try await transaction.query("SELECT 1")
+                    reached.add()
+                }
+            }
+            #expect(error.isUniqueViolation() && reached.count == 0)
+            #expect(try await count(database) == 0)
         }
     }
 
@@ -148,7 +165,8 @@ import Testing
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for _ in 0..<2 {
                     group.addTask {
-                        try await database.transaction(isolation: .serializable) { (transaction: borrowing Transaction) async throws in
+                        try await database.transaction(isolation: .serializable) {
+                            (transaction: borrowing Transaction) async throws in
                             runs.add()
                             let value: Int = try await transaction.queryOne("SELECT value FROM items")?[0] ?? -1
                             reads.add()

@@ -6,8 +6,14 @@ import Shared
 /// A database of its own for a test: made on the server of `TEST_DATABASE_URL`, migrated, dropped afterwards.
 public enum TestDatabase {
     public struct NotConfigured: Error, CustomStringConvertible {
-        public let description = "TEST_DATABASE_URL is not set: run the tests with `make test`, which starts a PostgreSQL"
+        public let description =
+            "TEST_DATABASE_URL is not set: run the tests with `make test`, which starts a PostgreSQL"
     }
+
+    /// Tests run all at once; their databases do not, or the server runs out of connections.
+    private static let turnstile = Turnstile(max: 8)
+    /// A test that makes a database inside another one's body has its turn already.
+    @TaskLocal private static var hasTurn = false
 
     /// Makes a database, applies the migrations, runs the body on an event loop and drops the database.
     ///
@@ -16,7 +22,7 @@ public enum TestDatabase {
     ///   - extra: migrations of a module, such as Messaging's; applied first.
     public static func fresh<Value: Sendable>(
         migrations folders: [String] = [], extra: [Migration] = [], poolMax: Int = 4,
-        waitDeadline: Duration = .seconds(5), _ body: @escaping @Sendable (Database) async throws -> Value
+        waitDeadline: Duration = .seconds(30), _ body: @escaping @Sendable (Database) async throws -> Value
     ) async throws -> Value {
         try await freshURL(migrations: folders, extra: extra) { url in
             let database = Database(url: url, poolMax: poolMax, waitDeadline: waitDeadline, application: "tests")
@@ -38,24 +44,38 @@ public enum TestDatabase {
     ) async throws -> Value {
         let server = try serverURL()
         return try await onLoop {
-            let admin = Database(url: server, poolMax: 1, waitDeadline: .seconds(60), application: "tests")
-            let name = "test_\(ID<Kind.Job>().text.filter { $0 != "-" })"
-            let url = replacingName(in: server, with: name)
-            try await admin.execute("CREATE DATABASE \(quoting: name)")
-            let result: Result<Value, any Error>
-            do {
-                try await migrate(url, folders, extra)
-                result = .success(try await body(url))
-            } catch {
-                result = .failure(error)
-            }
-            // In a task of its own: the database is dropped even when the test was cancelled.
-            await EventLoop.required().spawn("drop test database") {
-                _ = try? await admin.execute("DROP DATABASE \(quoting: name) WITH (FORCE)")
-                await admin.close()
-            }.value
-            return try result.get()
+            try await inTurn { try await made(on: server, folders, extra, body) }
         }
+    }
+
+    private static func inTurn<Value>(_ body: () async throws -> Value) async throws -> Value {
+        if hasTurn { return try await body() }
+        await turnstile.enter()
+        defer { turnstile.leave() }
+        return try await $hasTurn.withValue(true) { try await body() }
+    }
+
+    private static func made<Value: Sendable>(
+        on server: String, _ folders: [String], _ extra: [Migration],
+        _ body: @escaping @Sendable (String) async throws -> Value
+    ) async throws -> Value {
+        let admin = Database(url: server, poolMax: 1, waitDeadline: .seconds(60), application: "tests")
+        let name = "test_\(ID<Kind.Job>().text.filter { $0 != "-" })"
+        let url = replacingName(in: server, with: name)
+        try await admin.execute("CREATE DATABASE \(quoting: name)")
+        let result: Result<Value, any Error>
+        do {
+            try await migrate(url, folders, extra)
+            result = .success(try await body(url))
+        } catch {
+            result = .failure(error)
+        }
+        // In a task of its own: the database is dropped even when the test was cancelled.
+        await EventLoop.required().spawn("drop test database") {
+            _ = try? await admin.execute("DROP DATABASE \(quoting: name) WITH (FORCE)")
+            await admin.close()
+        }.value
+        return try result.get()
     }
 
     /// The server's URL, for tests that look at it from outside the database under test.
@@ -78,7 +98,7 @@ public enum TestDatabase {
 
     private static func migrate(_ url: String, _ folders: [String], _ extra: [Migration]) async throws {
         guard !folders.isEmpty || !extra.isEmpty else { return }
-        let database = Database(url: url, poolMax: 1, application: "tests")
+        let database = Database(url: url, poolMax: 1, waitDeadline: .seconds(60), application: "tests")
         var migrations = extra
         for folder in folders {
             let path = folder.contains("/") ? folder : Migrations.directory(of: folder)
