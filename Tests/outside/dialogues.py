@@ -37,16 +37,18 @@ class Played:
     reports: list[dict]
     calls: dict[str, dict] = field(default_factory=dict)  # by the carrier's SID
 
-    def wait_until_settled(self, seconds: float = 30) -> None:
-        """Until every call is over and scored, and billing has counted all of them."""
-        sids = {report["sid"] for report in self.reports if report["said"] or report["status"] == "completed"}
+    def wait_until_settled(self, seconds: float = 30, lost_calls_allowed: bool = False) -> None:
+        """Until every call is over and scored, and billing has counted all of them. `lost_calls_allowed`: who was
+        told that nobody can answer now, and said nothing, need not be in the books."""
+        sids = {report["sid"] for report in self.reports if report["said"] or not lost_calls_allowed}
 
         def settled():
             self.calls = {call["twilio_call_sid"]: call for call in every_call(self.person)}
             absent = sids - set(self.calls)
             open_ones = [call["id"] for call in self.calls.values() if call["status"] not in ("completed", "failed")]
             unscored = [call["id"] for call in self.calls.values()
-                        if call["status"] == "completed" and call.get("qa_score") is None]
+                        if call["twilio_call_sid"] in sids and call["status"] == "completed"
+                        and call.get("qa_score") is None]
             difference = self.used() - self.spent()
             self.open = (f"{len(absent)} missing {sorted(absent)[:3]}, {len(open_ones)} open {open_ones[:3]}, "
                          f"{len(unscored)} without score {unscored[:3]}, usage off by {difference} s")
@@ -62,11 +64,14 @@ class Played:
     def spent(self) -> int:
         return sum(call.get("duration_seconds") or 0 for call in self.calls.values())
 
-    def differences(self, lost_lines_allowed: bool = False) -> list[str]:
-        """Where transcripts and records differ from what the customers say they said; nothing when all is well."""
+    def differences(self, lost_calls_allowed: bool = False) -> list[str]:
+        """Where transcripts and records differ from what the customers say they said; nothing when all is well.
+        `lost_calls_allowed`: a line that was gone for good may have ended its call early."""
         found = []
         for report in self.reports:
             call = self.calls.get(report["sid"])
+            if call is None and lost_calls_allowed and not report["said"]:
+                continue
             if call is None:
                 found.append(f"{report['sid']} ({report['conversation']}) is not in the list")
                 continue
@@ -75,16 +80,16 @@ class Played:
             heard = trimmed(line["text"] for line in lines if line["speaker"] == "customer")
             # The last words before a line broke for good may be noted though no answer to them was heard.
             whole = heard == said or (
-                report["failure"] is not None and lost_lines_allowed and heard[:-1] == said)
+                report["failure"] is not None and lost_calls_allowed and heard[:-1] == said)
             if not whole:
                 found.append(f"{call['id']} ({report['conversation']}): {told_apart(said, heard)}")
             ids = [line["id"] for line in lines]
             if ids != sorted(set(ids)):
                 found.append(f"{call['id']}: lines out of order or doubled: {ids}")
-            expected = {"completed", "failed"} if lost_lines_allowed and report["failure"] else {"completed"}
+            expected = {"completed", "failed"} if lost_calls_allowed and report["failure"] else {"completed"}
             if call["status"] not in expected:
                 found.append(f"{call['id']} is {call['status']}, the carrier says {report['status']} {report['failure']}")
-            if call["status"] == "completed" and not lost_lines_allowed:
+            if call["status"] == "completed" and not lost_calls_allowed:
                 if call["duration_seconds"] != report["duration_seconds"]:
                     found.append(f"{call['id']} took {call['duration_seconds']} s, the carrier says {report['duration_seconds']}")
         sids = Counter(call["twilio_call_sid"] for call in every_call(self.person))
