@@ -3,10 +3,11 @@ import HTTP
 import Runtime
 
 /// The HTTP core against nginx: the same small JSON answer, both on two threads, `wrk -c64`, by turns in the same run so
-/// that what else the machine does hits both. Prints requests per second, the ratio (goal ≥ 0.9), processor time per
-/// request of our side, and the growth of memory under keep-alive.
-func benchHTTP(rounds: Int = 3, seconds: Int = 3) async throws {
-    guard let wrk = Program.find("wrk") else { return print("http: wrk is not installed, nothing measured") }
+/// that what else the machine does hits both. Also processor time per request of our side, and the growth of memory under
+/// keep-alive.
+func answersOverHTTP(rounds: Int = 3, seconds: Int = 3) async throws -> [Measurement] {
+    let what = "small JSON answer, against nginx"
+    guard let wrk = Program.find("wrk") else { return [Measurement(what: what, ours: "not measured: wrk is missing")] }
     let group = EventLoopGroup(count: 2)
     group.start()
     defer { group.stop() }
@@ -28,14 +29,15 @@ func benchHTTP(rounds: Int = 3, seconds: Int = 3) async throws {
         ours.append(result.rate)
         memory.append(residentKiB())
     }
-    let us = ours.sorted()[ours.count / 2]
-    print("http: \(Int(us)) requests/s, \(tenths(costs.sorted()[costs.count / 2])) µs of processor time each")
-    if !theirs.isEmpty {
-        let them = theirs.sorted()[theirs.count / 2]
-        print("http: nginx \(Int(them)) requests/s in the same run, ratio \(hundredths(us / them)) (goal 0.90)")
-    }
-    print("http: resident memory after each round \(memory.map(String.init).joined(separator: ", ")) KiB")
     await server.stop(deadline: .seconds(1))
+    let growth = memory.count > 1 ? memory[memory.count - 1] - memory[0] : 0
+    return [
+        Measurement(
+            what: what, ours: perSecond(median(ours)), other: theirs.isEmpty ? "no nginx" : perSecond(median(theirs)),
+            ratio: theirs.isEmpty ? nil : median(ours) / median(theirs), goal: "≥ 0.9"),
+        Measurement(what: "  processor time of one answer", ours: "\(tenths(median(costs))) µs"),
+        Measurement(what: "  memory gained after the first round", ours: "\(growth) KiB"),
+    ]
 }
 
 private func load(_ wrk: String, _ port: Int, _ seconds: Int) async throws -> (requests: Int, rate: Double) {
@@ -112,6 +114,3 @@ private func residentKiB() -> Int {
     let words = String(decoding: line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self).split(separator: " ")
     return words.count > 1 ? (Int(words[1]) ?? 0) * Int(getpagesize()) / 1024 : 0
 }
-
-private func tenths(_ value: Double) -> String { "\((value * 10).rounded() / 10)" }
-private func hundredths(_ value: Double) -> String { "\((value * 100).rounded() / 100)" }

@@ -1,0 +1,125 @@
+"""The gateway against nginx's `proxy_pass`, both in front of the same upstream, both with one worker."""
+
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import urllib.request
+
+from board import people
+from board.api import API
+from board.instance import SETUP, Instance, Refused, free_ports
+from board.programs import listening, ready_page
+
+from .processes import Processes, wait_for
+from .table import Row
+
+ROUNDS = 3
+ROUND_SECONDS = int(os.environ.get("ROUND_SECONDS", "4"))
+CONNECTIONS = 64
+PLACE = SETUP / "test" / "bench-nginx"
+
+NGINX = """
+daemon off; master_process off; pid {place}/nginx.pid; error_log {place}/error.log warn;
+events {{ worker_connections 4096; }}
+http {{
+  default_type application/json;
+  keepalive_requests 1000000000;
+  client_body_temp_path {place}/body; proxy_temp_path {place}/proxy; fastcgi_temp_path {place}/fastcgi;
+  uwsgi_temp_path {place}/uwsgi; scgi_temp_path {place}/scgi;
+  {servers}
+}}
+"""
+UPSTREAM = """
+  access_log off;
+  server {{
+    listen 127.0.0.1:{upstream} backlog=4096;
+    location = /.well-known/jwks.json {{ root {place}/files; default_type application/json; }}
+    location / {{ return 200 '{body}'; }}
+  }}
+"""
+PROXY = """
+  upstream answers {{ server 127.0.0.1:{upstream}; keepalive 128; keepalive_requests 1000000000; }}
+  server {{
+    listen 127.0.0.1:{port} backlog=4096;
+    access_log {log};
+    location / {{ proxy_pass http://answers; proxy_http_version 1.1; proxy_set_header Connection ""; }}
+  }}
+"""
+BODY = '{"status":"ok","items":[{"id":1,"name":"first"},{"id":2,"name":"second"}]}'
+
+
+def measure(instance: Instance) -> list[Row]:
+    upstream, plain, logged, bare, full, internal, other = free_ports(7)
+    shutil.rmtree(PLACE, ignore_errors=True)
+    keys = PLACE / "upstream" / "files" / ".well-known"
+    keys.mkdir(parents=True)
+    with urllib.request.urlopen(f"http://127.0.0.1:{instance.port_of('auth')}/.well-known/jwks.json") as answer:
+        (keys / "jwks.json").write_bytes(answer.read())
+    token = API(instance.url).signed_in(people.credentials(instance)["user"]).token
+
+    behind = f"http://127.0.0.1:{upstream}"
+    common = instance.environment("gateway") | {"AUTH_URLS": behind, "KNOWLEDGE_URLS": behind, "LOOPS": "1"}
+    # Counted, but never reached.
+    limits = {"RATE_LIMIT_STANDARD_PER_MINUTE": "1000000000", "RATE_LIMIT_ANONYMOUS_PER_MINUTE": "1000000000"}
+    gateway = [instance.binaries / "gateway", "serve"]
+    with Processes() as processes:
+        nginx(processes, "upstream", UPSTREAM.format(place=PLACE / "upstream", upstream=upstream, body=BODY))
+        nginx(processes, "plain", PROXY.format(upstream=upstream, port=plain, log="off"))
+        nginx(processes, "logged", PROXY.format(upstream=upstream, port=logged, log=f"{PLACE}/logged/access.log"))
+        processes.start(gateway, common | {"PORT": str(bare), "INTERNAL_PORT": str(internal), "LOG_LEVEL": "error"},
+                        PLACE / "bare.log")
+        processes.start(gateway, common | limits | {"PORT": str(full), "INTERNAL_PORT": str(other),
+                                                    "LOG_LEVEL": "info"}, PLACE / "full.log")
+        for port in (upstream, plain, logged):
+            wait_for(lambda: listening(port))
+        for port in (bare, full):
+            wait_for(lambda: ready_page(port))
+        return [
+            *compare("proxy, bare, against nginx", "≥ 1.0", (f"http://127.0.0.1:{bare}/media/avatars/none",),
+                     (f"http://127.0.0.1:{plain}/media/avatars/none",)),
+            *compare("proxy with token, limits, log; nginx: log", "≥ 0.85",
+                     (f"http://127.0.0.1:{full}/api/v1/knowledge", token),
+                     (f"http://127.0.0.1:{logged}/api/v1/knowledge", token)),
+        ]
+
+
+def nginx(processes: Processes, name: str, servers: str) -> None:
+    folder = PLACE / name
+    folder.mkdir(parents=True, exist_ok=True)
+    config = folder / "nginx.conf"
+    config.write_text(NGINX.format(place=folder, servers=servers))
+    binary = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+    if binary is None:
+        raise Refused("nginx is not installed: deploy/local/setup bench")
+    processes.start([binary, "-p", folder, "-c", config, "-e", folder / "error.log"], dict(os.environ),
+                    folder / "out.log")
+
+
+def compare(title: str, goal: str, ours: tuple, theirs: tuple) -> list[Row]:
+    """Sides take turns, so a slow minute of the machine hits both; the median of the rounds counts."""
+    wrk(*ours, seconds=1), wrk(*theirs, seconds=1)  # warm
+    measured = {"ours": [], "nginx": []}
+    for _ in range(ROUNDS):
+        measured["nginx"].append(wrk(*theirs))
+        measured["ours"].append(wrk(*ours))
+    rate = {side: statistics.median(each[0] for each in rounds) for side, rounds in measured.items()}
+    slow = {side: statistics.median(each[1] for each in rounds) for side, rounds in measured.items()}
+    return [
+        Row(title, f"{rate['ours']:.0f}/s", f"{rate['nginx']:.0f}/s", f"{rate['ours'] / rate['nginx']:.2f}", goal),
+        Row("  p99 of these requests", f"{slow['ours']:.1f} ms", f"{slow['nginx']:.1f} ms",
+            f"{slow['nginx'] / slow['ours']:.2f}"),
+    ]
+
+
+def wrk(url: str, token: str | None = None, seconds: int = ROUND_SECONDS) -> tuple[float, float]:
+    """Requests a second and the 99th percentile in milliseconds. Any answer but 200 ends the measurement."""
+    header = ["-H", f"Authorization: Bearer {token}"] if token else []
+    done = subprocess.run(["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", *header, url],
+                          capture_output=True, text=True, check=True)
+    if re.search(r"Non-2xx|Socket errors", done.stdout):
+        raise Refused(f"{url} answered with errors:\n{done.stdout}")
+    latency, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)", done.stdout).groups()
+    return (float(re.search(r"Requests/sec:\s+([\d.]+)", done.stdout).group(1)),
+            float(latency) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[unit])
