@@ -233,7 +233,8 @@ public final class Subscription {
 
     func assign(_ places: [Partition]) {
         for place in places { positions[place] = ReadPosition() }
-        if isPaused { client.pause(places) }
+        // librdkafka remembers the pause of a partition that was taken away and came back.
+        if isPaused { client.pause(places) } else { client.resume(places) }
         troubles.text = nil
         settings.log.info("kafka.assigned", ("partitions", .int(Int64(positions.count))))
     }

@@ -20,8 +20,6 @@ enum RelayStore {
         /// By "topic/partition".
         var offsets: [String: Int64]
         var restate: Bool
-        /// The lowest number of a transaction open at the time.
-        var oldest: Int64
         var rows: [Row]
     }
 
@@ -35,7 +33,7 @@ enum RelayStore {
     static func state(limit: Int, _ tx: borrowing Transaction) async throws -> State {
         let rows = try await tx.query(
             """
-            SELECT r.published, r.highest, r.restate, pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS oldest,
+            SELECT r.published, r.highest, r.restate,
                 CASE WHEN o.place IS NULL OR o.place = 1 THEN r.offsets END AS offsets,
                 o.seq, o.id, o.topic, o.key, o.type, o.payload, o.trace, o.created_at
             FROM outbox_relay r LEFT JOIN LATERAL (
@@ -48,7 +46,7 @@ enum RelayStore {
         let offsets: JSON? = try first["offsets"]
         var state = State(
             published: try first["published"], highest: try first["highest"], offsets: [:], restate: try first["restate"],
-            oldest: try first["oldest"], rows: [])
+            rows: [])
         for (place, offset) in offsets?.object?.pairs ?? [] { state.offsets[place] = offset.int.map { Int64($0) } }
         guard try first.decode("seq", as: Int64?.self) != nil else { return state }
         state.rows = try rows.map { row in
@@ -80,11 +78,16 @@ enum RelayStore {
         tx.enqueue("UPDATE outbox_relay SET published = 0, offsets = '{}', restate = true")
     }
 
-    /// A transaction number higher than any given out so far.
-    static func transactionNumber(_ database: Database) async throws -> Int64 {
-        let row = try await database.queryOne("SELECT pg_current_xact_id()::text::bigint AS number")
-        guard let row else { throw NoRelayState() }
-        return try row["number"]
+    /// The transactions that have written to the outbox and have not ended. Their changes are visible before they give the
+    /// lock up: who is not here any more has nothing left to show.
+    static func writers(_ database: Database) async throws -> Set<String> {
+        let rows = try await database.query(
+            """
+            SELECT DISTINCT virtualtransaction AS writer FROM pg_locks
+            WHERE locktype = 'relation' AND relation = 'outbox'::regclass AND mode = 'RowExclusiveLock' AND granted
+                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+            """)
+        return Set(try rows.map { try $0.decode("writer", as: String.self) })
     }
 
     /// Takes over the duty to publish the present state; false when somebody else has done it.

@@ -147,7 +147,7 @@ final class RelayWork {
             try await RelayStore.lock(tx)
             let state = try await RelayStore.state(limit: Self.batchMax, tx)
             mustRestate = state.restate
-            let count = order.ready(after: state.published, rows: state.rows.map(\.seq), oldest: state.oldest)
+            let count = order.ready(after: state.published, rows: state.rows.map(\.seq))
             guard count > 0 else {
                 hole = state.rows.last?.seq
                 return hole == nil ? .idle : .hole
@@ -175,10 +175,8 @@ final class RelayWork {
             return count == state.rows.count && count < Self.batchMax ? .idle : .more
         }
         holes = outcome == .hole ? holes + 1 : 0
-        // Most holes are commits on their way. One that is still there at the second look is worth a transaction number.
-        if let hole, holes > 1, order.mustAsk {
-            order.saw(upTo: hole, before: try await RelayStore.transactionNumber(database))
-        }
+        // Most holes are commits on their way. One that is still there at the second look is worth a question.
+        if let hole, holes > 1 { order.blocked(upTo: hole, writers: try await RelayStore.writers(database)) }
         if mustRestate { try await restatePresent() }
         return outcome
     }

@@ -10,9 +10,7 @@ public enum MessagingSchema {
         -- What transactions published. Append only: the relay moves a cursor, and whole days are dropped, so there are no
         -- dead rows to wade through.
         CREATE TABLE outbox (
-            -- First, and never left out: the transaction must have its number before it takes a place in the order.
-            -- Relay relies on that to know when a hole in the order will stay one.
-            xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
+            -- The order of publication; see PublishOrder.
             seq bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
             id uuid NOT NULL,
             topic text NOT NULL,
