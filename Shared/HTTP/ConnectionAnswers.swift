@@ -4,7 +4,8 @@ import Shared
 extension Connection {
     func write(_ response: Response, _ head: RequestHead, keep: Bool) async throws {
         let connection: ResponseEncoder.Connection = keep ? (head.minorVersion == 1 ? .keep : .keepSaid) : .close
-        let hasContent = head.method != .head && response.status >= 200 && response.status != 204 && response.status != 304
+        let hasContent =
+            head.method != .head && response.status >= 200 && response.status != 204 && response.status != 304
         switch response.body {
         case .bytes(let bytes):
             listener.encoder.encode(
@@ -21,14 +22,17 @@ extension Connection {
             var told = connection
             if case .close = delimiter { told = .close }
             listener.encoder.encode(response, delimiter, told, into: &output)
-            if hasContent { try await stream(produce, length: length, isChunked: length == nil && head.minorVersion == 1) }
+            if hasContent {
+                try await stream(produce, length: length, isChunked: length == nil && head.minorVersion == 1)
+            }
             if case .close = delimiter { throw Ended() }
         default:
             // The length of what a GET would have got may stand in the answer to HEAD, and in a 304.
             let bodyless = head.method == .head || response.status == 304
             let keepLength = bodyless && response.headers.contains("Content-Length")
             let none = keepLength || response.status == 204 || response.status == 304 || response.status < 200
-            listener.encoder.encode(response, none ? .none : .length(0), connection, keepLength: keepLength, into: &output)
+            listener.encoder.encode(
+                response, none ? .none : .length(0), connection, keepLength: keepLength, into: &output)
         }
         if output.count > limits.pipelineMax { try await flush() }
     }

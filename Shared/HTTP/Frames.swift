@@ -77,7 +77,9 @@ public struct Frame: Sendable {
             bytes.append(UInt8(count & 0xFF))
         default:
             bytes.append(masked | 127)
-            for shift in stride(from: 56, through: 0, by: -8) { bytes.append(UInt8(truncatingIfNeeded: count >> shift)) }
+            for shift in stride(from: 56, through: 0, by: -8) {
+                bytes.append(UInt8(truncatingIfNeeded: count >> shift))
+            }
         }
         guard let mask else {
             bytes.append(contentsOf: payload)

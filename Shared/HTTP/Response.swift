@@ -61,7 +61,8 @@ extension Response {
     }
 
     public static func stream(
-        _ status: Int = 200, type: String, length: Int? = nil, _ write: @escaping @Sendable (BodyWriter) async throws -> Void
+        _ status: Int = 200, type: String, length: Int? = nil,
+        _ write: @escaping @Sendable (BodyWriter) async throws -> Void
     ) -> Response {
         Response(status: status, headers: ["Content-Type": type], body: .stream(length: length, write))
     }

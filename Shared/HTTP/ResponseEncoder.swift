@@ -48,7 +48,8 @@ final class ResponseEncoder {
                 output.append(58)
                 output.append(32)
                 output.append(
-                    contentsOf: UnsafeBufferPointer(rebasing: bytes[Int(slot.value)..<Int(slot.value + slot.valueLength)]))
+                    contentsOf: UnsafeBufferPointer(
+                        rebasing: bytes[Int(slot.value)..<Int(slot.value + slot.valueLength)]))
                 output.append(13)
                 output.append(10)
             }

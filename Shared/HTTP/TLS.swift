@@ -74,6 +74,9 @@ public enum TLS {
 
         deinit { SSL_CTX_free(pointer) }
 
+        /// `SSL_OP_NO_RENEGOTIATION`, a macro that Swift does not see: a peer must not make us start over at will.
+        private static let noRenegotiation: UInt64 = 1 << 30
+
         private static func harden(_ pointer: OpaquePointer) throws {
             guard SSL_CTX_ctrl(pointer, SSL_CTRL_SET_MIN_PROTO_VERSION, Int(TLS1_2_VERSION), nil) == 1 else {
                 throw Failure.last("TLS 1.2")
@@ -81,8 +84,9 @@ public enum TLS {
             // Buffers of idle sessions go back; a record written in part may continue from another address.
             _ = SSL_CTX_ctrl(
                 pointer, SSL_CTRL_MODE,
-                Int(SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER), nil)
-            _ = SSL_CTX_set_options(pointer, UInt64(bitPattern: 1) << 30 /* SSL_OP_NO_RENEGOTIATION */)
+                Int(SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER), nil
+            )
+            _ = SSL_CTX_set_options(pointer, Self.noRenegotiation)
         }
     }
 }
@@ -137,7 +141,8 @@ final class TLSSession {
         guard SSL_set1_host(ssl, host) == 1 else { throw TLS.Failure.last("The host name \(host)") }
         let asked = host.withCString { name in
             SSL_ctrl(
-                ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, Int(TLSEXT_NAMETYPE_host_name), UnsafeMutableRawPointer(mutating: name))
+                ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, Int(TLSEXT_NAMETYPE_host_name),
+                UnsafeMutableRawPointer(mutating: name))
         }
         guard asked == 1 else { throw TLS.Failure.last("The host name \(host)") }
     }
@@ -198,7 +203,9 @@ final class TLSSession {
         if bytes.isEmpty { return 0 }
         ERR_clear_error()
         var count = 0
-        guard SSL_write_ex(ssl, bytes.baseAddress, bytes.count, &count) == 1 else { throw TLS.Failure.last("TLS write") }
+        guard SSL_write_ex(ssl, bytes.baseAddress, bytes.count, &count) == 1 else {
+            throw TLS.Failure.last("TLS write")
+        }
         return count
     }
 

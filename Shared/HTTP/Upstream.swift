@@ -56,7 +56,9 @@ public final class Upstream: @unchecked Sendable {
 
     /// Sends a request and returns its answer's head; interim answers (1xx) are skipped, but 101 is an answer.
     /// `headers` are end-to-end ones and `Host`; framing fields are written here.
-    public func exchange(_ method: Method, _ target: String, headers: Headers, body: Body = Body()) async throws -> Answer {
+    public func exchange(_ method: Method, _ target: String, headers: Headers, body: Body = Body()) async throws
+        -> Answer
+    {
         isFresh = false
         keepsAlive = false
         var output = Array("\(method.name) \(target) HTTP/1.1\r\n".utf8)

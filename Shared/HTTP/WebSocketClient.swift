@@ -25,7 +25,8 @@ extension WebSocket {
             let socket = try await Socket.connect(host: address.host, port: address.port, deadline: deadline)
             let transport: Transport
             do {
-                let tls = address.isSecure
+                let tls =
+                    address.isSecure
                     ? try TLSSession(client: TLS.Context(clientTrusting: authorities), host: address.host) : nil
                 transport = Transport(socket, tls: tls)
             } catch {
@@ -90,7 +91,8 @@ extension WebSocket {
             }
             let end = rest.firstIndex { $0 == "/" || $0 == "?" || $0 == "#" } ?? rest.endIndex
             let authority = rest[..<end]
-            guard !authority.isEmpty, !authority.contains("@"), authority.utf8.allSatisfy({ $0 > 32 && $0 < 127 }) else {
+            guard !authority.isEmpty, !authority.contains("@"), authority.utf8.allSatisfy({ $0 > 32 && $0 < 127 })
+            else {
                 return nil
             }
             self.authority = String(authority)

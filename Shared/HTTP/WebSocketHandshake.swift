@@ -35,7 +35,9 @@ enum WebSocketHandshake {
         response.headers.set("Connection", "Upgrade")
         response.headers.set("Sec-WebSocket-Accept", accept(key))
         // A sub-protocol that the client did not offer would make it hang up.
-        if let name = wish.subprotocol, headers.list("Sec-WebSocket-Protocol", contains: name) { response.headers.set("Sec-WebSocket-Protocol", name) }
+        if let name = wish.subprotocol, headers.list("Sec-WebSocket-Protocol", contains: name) {
+            response.headers.set("Sec-WebSocket-Protocol", name)
+        }
         return .accepted(response)
     }
 

@@ -39,7 +39,8 @@ private func decode(_ pieces: [[UInt8]]) throws -> (content: [UInt8], rest: [UIn
     }
 
     @Test func `what the encoder writes the decoder reads`() throws {
-        let wire = ChunkedEncoder.encode(Array("abc".utf8)) + ChunkedEncoder.encode([UInt8](repeating: 1, count: 70_000))
+        let wire =
+            ChunkedEncoder.encode(Array("abc".utf8)) + ChunkedEncoder.encode([UInt8](repeating: 1, count: 70_000))
             + ChunkedEncoder.encode([]) + ChunkedEncoder.end
         let found = try #require(try decode([wire]))
         #expect(found.content.count == 70_003)

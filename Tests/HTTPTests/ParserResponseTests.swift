@@ -14,7 +14,8 @@ private func head(_ text: String, _ method: Method = .get) throws -> ResponseHea
 
 @Suite struct ParserResponseTests {
     @Test func `a plain response is taken apart at whatever byte it is cut`() throws {
-        let bytes = Array("HTTP/1.1 200 All is well\r\nContent-Length: 3\r\nSet-Cookie: a\r\nSet-Cookie: b\r\n\r\n".utf8)
+        let bytes = Array(
+            "HTTP/1.1 200 All is well\r\nContent-Length: 3\r\nSet-Cookie: a\r\nSet-Cookie: b\r\n\r\n".utf8)
         for cut in 0..<bytes.count {
             var parser = ResponseParser()
             guard case .incomplete = parser.parse(Array(bytes[..<cut]), method: .get) else {

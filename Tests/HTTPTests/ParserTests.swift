@@ -197,7 +197,9 @@ struct Failure: Error, CustomStringConvertible {
 
     // MARK: Rule 3: length and coding
 
-    @Test(arguments: ["+5", "-5", "5,5", "5, 5", "0x5", "5 5", "", "five", "9223372036854775808", "99999999999999999999"])
+    @Test(arguments: [
+        "+5", "-5", "5,5", "5, 5", "0x5", "5 5", "", "five", "9223372036854775808", "99999999999999999999",
+    ])
     func `a content length that is not one plain number is refused`(_ value: String) {
         #expect(refusal("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: \(value)\r\n\r\n") == 400)
     }
@@ -208,7 +210,8 @@ struct Failure: Error, CustomStringConvertible {
     }
 
     @Test(arguments: [
-        ("Transfer-Encoding: chunked\r\nContent-Length: 5", 400), ("Content-Length: 5\r\nTransfer-Encoding: chunked", 400),
+        ("Transfer-Encoding: chunked\r\nContent-Length: 5", 400),
+        ("Content-Length: 5\r\nTransfer-Encoding: chunked", 400),
         ("Transfer-Encoding: foo", 501), ("Transfer-Encoding: gzip, chunked", 501),
         ("Transfer-Encoding: chunked;q=1", 501), ("Transfer-Encoding: xchunked", 501),
         ("Transfer-Encoding: chunked, gzip", 400), ("Transfer-Encoding: chunked, chunked", 400),
@@ -262,7 +265,9 @@ struct Failure: Error, CustomStringConvertible {
         var random = SystemRandomNumberGenerator()
         let pieces = ["GET ", "/", " HTTP/1.1", "\r\n", "Host: h", ": ", "\n", "\r", " ", "\0", "é", "http://", "%"]
         for _ in 0..<20_000 {
-            let text = (0..<Int.random(in: 1...14, using: &random)).map { _ in pieces.randomElement(using: &random) ?? "" }
+            let text = (0..<Int.random(in: 1...14, using: &random)).map { _ in
+                pieces.randomElement(using: &random) ?? ""
+            }
             var parser = RequestParser()
             _ = parser.parse(Array(text.joined().utf8))
             var responses = ResponseParser()

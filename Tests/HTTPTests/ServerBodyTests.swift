@@ -26,7 +26,9 @@ private let chunkedHead = "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chu
     }
 
     @Test func `a small body that nobody read is swallowed and the connection goes on`() async throws {
-        try await withServer { request in .text(200, request.target) } _: { server in
+        try await withServer { request in
+            .text(200, request.target)
+        } _: { server in
             let client = try RawClient(server.boundPort)
             client.send("POST /1 HTTP/1.1\r\nHost: h\r\nContent-Length: 30000\r\n\r\n")
             client.send(String(repeating: "GET / HTTP/1.1\r\n", count: 1875))
@@ -38,7 +40,9 @@ private let chunkedHead = "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chu
     }
 
     @Test func `a large body that nobody read closes the connection and the answer still arrives`() async throws {
-        try await withServer { _ in .text(413, "too large") } _: { server in
+        try await withServer { _ in
+            .text(413, "too large")
+        } _: { server in
             let client = try RawClient(server.boundPort)
             client.send("POST /1 HTTP/1.1\r\nHost: h\r\nContent-Length: 800000\r\n\r\n")
             client.send([UInt8](repeating: 65, count: 800_000))

@@ -80,7 +80,9 @@ final class RawClient: @unchecked Sendable {
     func send(_ bytes: [UInt8]) {
         var at = 0
         while at < bytes.count {
-            let count = bytes[at...].withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+            let count = bytes[at...].withUnsafeBytes {
+                Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+            }
             if count <= 0 { return }
             at += count
         }
@@ -126,12 +128,13 @@ final class RawClient: @unchecked Sendable {
         let descriptor = descriptor
         let box = Box<[UInt8]?>()
         await Self.loops.loops[0].spawn {
-            box.result = .success(try? await Self.threads.run { () -> [UInt8]? in
-                var buffer = [UInt8](repeating: 0, count: 64 * 1024)
-                let count = recv(descriptor, &buffer, buffer.count, 0)
-                if count < 0, errno == EAGAIN { return nil }
-                return Array(buffer[..<max(0, count)])
-            })
+            box.result = .success(
+                try? await Self.threads.run { () -> [UInt8]? in
+                    var buffer = [UInt8](repeating: 0, count: 64 * 1024)
+                    let count = recv(descriptor, &buffer, buffer.count, 0)
+                    if count < 0, errno == EAGAIN { return nil }
+                    return Array(buffer[..<max(0, count)])
+                })
         }.value
         guard let bytes = try box.result?.get() else { throw Failure("nothing came; so far: \(text)") }
         if bytes.isEmpty { isEnded = true }

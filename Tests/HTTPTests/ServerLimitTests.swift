@@ -33,7 +33,9 @@ private var hasty: ServerLimits {
             let began = clock.now
             client.send("GET / HTTP/1.1\r\nHost: h\r\n")
             // Every further line would wind up a clock that starts anew with each byte.
-            repeat { client.send("X-A: b\r\n") } while !client.isAnswered(within: 100) && clock.now - began < .seconds(8)
+            repeat {
+                client.send("X-A: b\r\n")
+            } while !client.isAnswered(within: 100) && clock.now - began < .seconds(8)
             #expect(try await client.readAll().hasPrefix("HTTP/1.1 408 "))
             #expect(clock.now - began < .seconds(5))
         }

@@ -35,7 +35,9 @@ import Testing
         try await withServer(handler: echo) { server in
             let client = try RawClient(server.boundPort)
             let request = Array("POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello".utf8)
-            let chunked = Array("POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n".utf8)
+            let chunked = Array(
+                "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n".utf8
+            )
             for whole in [request, chunked] {
                 for cut in 1..<whole.count {
                     client.send(Array(whole[..<cut]))
@@ -70,7 +72,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("GET / HTTP/1.1\r\n\r\n", 400), ("GET / HTTP/1.1\nHost: h\n\n", 400), ("GET / HTTP/3.0\r\nHost: h\r\n\r\n", 505),
+        ("GET / HTTP/1.1\r\n\r\n", 400), ("GET / HTTP/1.1\nHost: h\n\n", 400),
+        ("GET / HTTP/3.0\r\nHost: h\r\n\r\n", 505),
         ("CONNECT h:1 HTTP/1.1\r\nHost: h\r\n\r\n", 405),
         ("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
         ("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: br\r\n\r\n", 501),
@@ -133,7 +136,9 @@ import Testing
 
     @Test func `a large answer goes out whole`() async throws {
         let large = [UInt8](repeating: 66, count: 5 << 20)
-        try await withServer { _ in .bytes(type: "text/plain", large) } _: { server in
+        try await withServer { _ in
+            .bytes(type: "text/plain", large)
+        } _: { server in
             let client = try RawClient(server.boundPort)
             for _ in 0..<2 {
                 client.send("GET /a HTTP/1.1\r\nHost: h\r\n\r\n")
@@ -143,7 +148,9 @@ import Testing
     }
 
     @Test func `answers without content have no length and no body`() async throws {
-        try await withServer { request in Response.empty(request.target == "/304" ? 304 : 204) } _: { server in
+        try await withServer { request in
+            Response.empty(request.target == "/304" ? 304 : 204)
+        } _: { server in
             let client = try RawClient(server.boundPort)
             client.send("GET /204 HTTP/1.1\r\nHost: h\r\n\r\nGET /304 HTTP/1.1\r\nHost: h\r\n\r\n")
             for status in ["204", "304"] {

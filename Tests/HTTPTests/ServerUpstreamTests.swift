@@ -24,7 +24,8 @@ import Testing
                     (.put, "/3", pieces(5, of: 30_000)), (.head, "/4", Body()), (.post, "/stream", Body([65, 66])),
                 ] {
                     #expect(upstream.isStillOpen())
-                    let answer = try await upstream.exchange(method, target, headers: ["Host": "h", "X-A": "b"], body: body)
+                    let answer = try await upstream.exchange(
+                        method, target, headers: ["Host": "h", "X-A": "b"], body: body)
                     #expect(!upstream.isReusable || answer.body.isEmpty)
                     answers.append(String(decoding: try await answer.body.bytes(max: 1000), as: UTF8.self))
                 }

@@ -62,10 +62,13 @@ private func withCertificate(_ body: (TLS.Files) async throws -> Void) async thr
                 let received = try await onLoop {
                     let socket = try await Socket.connect(host: "localhost", port: port)
                     let transport = Transport(
-                        socket, tls: try TLSSession(client: TLS.Context(clientTrusting: files.certificate), host: "localhost"))
+                        socket,
+                        tls: try TLSSession(client: TLS.Context(clientTrusting: files.certificate), host: "localhost"))
                     try await transport.handshake()
                     try await transport.write(
-                        Array("GET /a HTTP/1.1\r\nHost: h\r\n\r\nGET /large HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n".utf8))
+                        Array(
+                            "GET /a HTTP/1.1\r\nHost: h\r\n\r\nGET /large HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+                                .utf8))
                     var all: [UInt8] = []
                     while let bytes = try await transport.read() { all += bytes }
                     transport.close()

@@ -97,10 +97,11 @@ private func violation(_ bytes: [UInt8], _ role: FrameDecoder.Role = .server, ma
         #expect(violation(frame(0x02, [1, 2, 3]) + frame(0x80, [4]), max: 4) == nil)
     }
 
-    @Test(arguments: [
-        [0xFF], [0xC0, 0x80], [0xE0, 0x80, 0x80], [0xED, 0xA0, 0x80], [0xF4, 0x90, 0x80, 0x80], [0xF5], [0x80],
-        [65, 66, 67, 68, 69, 70, 71, 72, 73, 0xC3, 65], [0xE2, 0x82],
-    ] as [[UInt8]])
+    @Test(
+        arguments: [
+            [0xFF], [0xC0, 0x80], [0xE0, 0x80, 0x80], [0xED, 0xA0, 0x80], [0xF4, 0x90, 0x80, 0x80], [0xF5], [0x80],
+            [65, 66, 67, 68, 69, 70, 71, 72, 73, 0xC3, 65], [0xE2, 0x82],
+        ] as [[UInt8]])
     func `text that is not UTF-8 closes with 1007`(_ payload: [UInt8]) {
         #expect(violation(frame(0x81, payload)) == .invalidPayload)
     }
@@ -136,7 +137,9 @@ private func violation(_ bytes: [UInt8], _ role: FrameDecoder.Role = .server, ma
     @Test func `random bytes never crash the decoder`() {
         var random = SystemRandomNumberGenerator()
         for _ in 0..<20_000 {
-            let bytes = (0..<Int.random(in: 0...40, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) }
+            let bytes = (0..<Int.random(in: 0...40, using: &random)).map { _ in
+                UInt8.random(in: 0...255, using: &random)
+            }
             for role in [FrameDecoder.Role.server, .client] {
                 var decoder = FrameDecoder(role: role, messageMax: 1024)
                 bytes.withUnsafeBufferPointer { input in

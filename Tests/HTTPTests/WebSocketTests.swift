@@ -107,14 +107,15 @@ extension RawClient {
         }
     }
 
-    @Test(arguments: [
-        (Frame(.text, [65]).bytes, 1002), ([0xC1, 0x80, 0, 0, 0, 0], 1002), ([0x83, 0x80, 0, 0, 0, 0], 1002),
-        ([0x09, 0x80, 0, 0, 0, 0], 1002), (Frame.encode(.text, [0xFF], mask: 1), 1007),
-        (Frame.encode(.binary, [UInt8](repeating: 0, count: 65537), mask: 1), 1009),
-        (Frame.encode(.close, [3], mask: 1), 1002), (Frame.encode(.close, [0x03, 0xED], mask: 1), 1002),
-        (Frame.encode(.close, [0x03, 0xE8, 0xFF], mask: 1), 1007), (Frame.encode(.close, [], mask: 1), 1000),
-        (Frame.encode(.close, [0x0F, 0xA0], mask: 1), 4000),
-    ] as [([UInt8], UInt16)])
+    @Test(
+        arguments: [
+            (Frame(.text, [65]).bytes, 1002), ([0xC1, 0x80, 0, 0, 0, 0], 1002), ([0x83, 0x80, 0, 0, 0, 0], 1002),
+            ([0x09, 0x80, 0, 0, 0, 0], 1002), (Frame.encode(.text, [0xFF], mask: 1), 1007),
+            (Frame.encode(.binary, [UInt8](repeating: 0, count: 65537), mask: 1), 1009),
+            (Frame.encode(.close, [3], mask: 1), 1002), (Frame.encode(.close, [0x03, 0xED], mask: 1), 1002),
+            (Frame.encode(.close, [0x03, 0xE8, 0xFF], mask: 1), 1007), (Frame.encode(.close, [], mask: 1), 1000),
+            (Frame.encode(.close, [0x0F, 0xA0], mask: 1), 4000),
+        ] as [([UInt8], UInt16)])
     func `a broken rule closes with its code and a close is answered with its own`(
         _ frame: [UInt8], _ code: UInt16
     ) async throws {
@@ -248,7 +249,9 @@ extension RawClient {
     }
 
     @Test func `a server that does not upgrade is an error with its status`() async throws {
-        try await withServer { _ in .text(404, "no") } _: { server in
+        try await withServer { _ in
+            .text(404, "no")
+        } _: { server in
             let port = server.boundPort
             let status = try await onLoop {
                 do {
