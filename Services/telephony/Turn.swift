@@ -145,7 +145,6 @@ extension Conversation {
         }
         turn.ended = .now
         if let first = turn.firstToken { Self.first.observe(turn.began.duration(to: first)) }
-        _ = socket.send(text: RelayMessage.encode(.text("", last: true, language: nil)))
         try? await inbox.push(.spoke(turn: turn.number, then: turn.next))
     }
 
@@ -180,12 +179,18 @@ extension Conversation {
 
     // MARK: Ending
 
-    /// The turn has said everything: what it said goes into the transcript.
+    /// The turn has said everything: what it said goes into the transcript, and only then is the speech closed. If we
+    /// die in between, the carrier sees an unfinished answer and asks again.
     func settle(_ number: Int) async {
         guard let turn, turn.number == number else { return }
         await turn.task?.value
         self.turn = nil
         await store(turn, heard: nil, interrupted: false)
+        closeSpeech()
+    }
+
+    private func closeSpeech() {
+        _ = socket.send(text: RelayMessage.encode(.text("", last: true, language: nil)))
     }
 
     /// The caller cut in: only what they heard counts.
@@ -193,7 +198,7 @@ extension Conversation {
         guard let turn, turn.number == number else { return }
         await stop(turn)
         self.turn = nil
-        _ = socket.send(text: RelayMessage.encode(.text("", last: true, language: nil)))
+        closeSpeech()
         await store(turn, heard: heard, interrupted: true)
         // Interrupted while being told about the human: the human comes all the same.
         if case .leave(let handoff) = turn.next, handoff.reason == .human {
