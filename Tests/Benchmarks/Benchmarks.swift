@@ -28,7 +28,9 @@ enum Benchmarks {
     ) async throws -> [Measurement] {
         try await withCheckedThrowingContinuation { continuation in
             loop.spawn("benchmark") {
-                do { continuation.resume(returning: try await measure()) } catch { continuation.resume(throwing: error) }
+                do { continuation.resume(returning: try await measure()) } catch {
+                    continuation.resume(throwing: error)
+                }
             }
         }
     }

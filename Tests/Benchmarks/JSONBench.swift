@@ -57,7 +57,8 @@ private func call(_ number: Int) -> CallSnapshot {
     return CallSnapshot(
         id: CallID(), workspaceID: WorkspaceID(), version: 9,
         twilioCallSID: "CA1ed8d929db0c6969588357fc34b74\(100 + number)", direction: .inbound, status: .completed,
-        fromNumber: "+1415555\(1000 + number)", toNumber: "+14155550100", businessID: BusinessID(), templateID: AgentID(),
+        fromNumber: "+1415555\(1000 + number)", toNumber: "+14155550100", businessID: BusinessID(),
+        templateID: AgentID(),
         startedAt: began, endedAt: began + .seconds(95), durationSeconds: 95, createdAt: began,
         updatedAt: began + .seconds(96), metadata: ["source": "campaign", "note": "asked about \"refunds\" twice"],
         qaScore: 0.8994656380999788, sentiment: .positive, outcome: .interested)

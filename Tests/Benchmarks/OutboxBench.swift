@@ -9,7 +9,8 @@ import Shared
 ///
 /// Needs `TEST_DATABASE_URL`, the URL of a role that may create databases.
 func writesWithOutbox(rounds: Int = 3, each: Duration = .milliseconds(1500)) async throws -> [Measurement] {
-    guard let server = getenv("TEST_DATABASE_URL").map({ String(cString: $0) }), let slash = server.lastIndex(of: "/") else {
+    guard let server = getenv("TEST_DATABASE_URL").map({ String(cString: $0) }), let slash = server.lastIndex(of: "/")
+    else {
         return [Measurement(what: "write with its event", ours: "not measured: TEST_DATABASE_URL is not set")]
     }
     let admin = Database(url: server, poolMax: 1, application: "benchmarks")
