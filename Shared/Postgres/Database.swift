@@ -30,6 +30,13 @@ public final class Database: Sendable {
         self.waitDeadline = waitDeadline
     }
 
+    /// A database that nobody closed is closed when its last user lets go of it.
+    deinit {
+        for pool in pools.close() {
+            pool.loop.execute { pool.close(within: .seconds(10)) {} }
+        }
+    }
+
     // MARK: Single statements
 
     public func query(_ query: Query) async throws -> Rows {
