@@ -12,7 +12,16 @@ struct Forward: Sendable {
     private static let triesMax = 3
 
     /// Fields a stranger must not say: they are ours.
-    private static let ours = ["X-User-", "X-Workspace-", "X-Forwarded-", "X-Deadline-", "Forwarded"]
+    private static let ours = ["x-user-", "x-workspace-", "x-forwarded-", "x-deadline-", "forwarded"]
+
+    private static func isOurs(_ name: String) -> Bool {
+        // Nearly no field begins with either letter: the others need no lower-cased copy.
+        guard let first = name.utf8.first, first | 0x20 == UInt8(ascii: "x") || first | 0x20 == UInt8(ascii: "f") else {
+            return false
+        }
+        let name = name.lowercased()
+        return ours.contains { name.hasPrefix($0) }
+    }
 
     /// - Throws: 502 when nobody could be reached or the answer was broken, 504 when it took too long.
     func callAsFunction(_ request: Request, to owner: Owner, from address: String) async throws -> Response {
@@ -50,8 +59,14 @@ struct Forward: Sendable {
     private func exchange(
         _ request: Request, _ headers: Headers, _ lease: UpstreamPool.Lease, _ pool: UpstreamPool
     ) async throws -> Response {
-        let answer = try await withDeadline(Self.answerMax) {
-            try await lease.connection.exchange(request.method, request.target, headers: headers, body: request.body)
+        // A small answer is read to its end under the same deadline: no stream, one write instead of several.
+        let (answer, whole) = try await withDeadline(Self.answerMax) {
+            let answer = try await lease.connection.exchange(
+                request.method, request.target, headers: headers, body: request.body)
+            guard request.method != .head, let length = answer.body.length, length <= Self.wholeMax, length > 0 else {
+                return (answer, [UInt8]?.none)
+            }
+            return (answer, try await answer.body.bytes(max: Self.wholeMax))
         }
         var response = Response(status: answer.head.status, headers: answer.head.headers.endToEnd)
         response.headers.remove("Date")
@@ -60,11 +75,9 @@ struct Forward: Sendable {
             response.body = .empty
             return response
         }
-        // A small answer that is all there needs no stream: one write instead of several.
-        if let length = answer.body.length, length <= Self.wholeMax {
-            let bytes = try await withDeadline(Self.answerMax) { try await answer.body.bytes(max: Self.wholeMax) }
+        if let whole {
             pool.done(lease)
-            response.body = .bytes(bytes)
+            response.body = .bytes(whole)
             return response
         }
         response.body = .stream(length: answer.body.length) { writer in
@@ -84,13 +97,10 @@ struct Forward: Sendable {
     /// The caller's end-to-end fields without those that are ours to say, and ours.
     static func headers(_ request: Request, from address: String) -> Headers {
         var headers = Headers()
-        for (name, value) in request.headers.endToEnd {
-            let isOurs = ours.contains { name.utf8.count >= $0.utf8.count && name.lowercased().hasPrefix($0.lowercased()) }
-            if !isOurs { headers.add(name, value) }
-        }
-        headers.set("X-Forwarded-For", address)
-        headers.set("X-Forwarded-Proto", request.isSecure ? "https" : "http")
-        headers.set("X-Forwarded-Host", request.headers["Host"] ?? "")
+        for (name, value) in request.headers.endToEnd where !isOurs(name) { headers.add(name, value) }
+        headers.add("X-Forwarded-For", address)
+        headers.add("X-Forwarded-Proto", request.isSecure ? "https" : "http")
+        headers.add("X-Forwarded-Host", request.headers["Host"] ?? "")
         headers.set("X-Request-Id", request.id)
         if let trace = request.trace { headers.set("traceparent", trace.traceparent) }
         return headers

@@ -102,10 +102,7 @@ struct Front: Sendable {
     ) {
         let spent = began.duration(to: .now)
         let program = owner?.rawValue ?? "gateway"
-        Metrics.shared.histogram(
-            "switchboard_proxy_duration_seconds", "From a request's head to the start of its answer.",
-            ("program", program)
-        ).observe(spent)
+        Self.durations[program]?.observe(spent)
         guard log.least <= .info else { return }
         var fields: [(String, LogValue)] = [
             ("method", .string(request.method.name)), ("program", .string(program)), ("status", .int(Int64(response.status))),
@@ -114,6 +111,16 @@ struct Front: Sendable {
         if let principal { fields.append(("user", .string(principal.user.text))) }
         log.line(.info, "request", fields)
     }
+
+    private static let durations: [String: Histogram] = Dictionary(
+        uniqueKeysWithValues: (Owner.allCases.map(\.rawValue) + ["gateway"]).map { program in
+            (
+                program,
+                Metrics.shared.histogram(
+                    "switchboard_proxy_duration_seconds", "From a request's head to the start of its answer.",
+                    ("program", program))
+            )
+        })
 
     /// The caller's `X-Request-Id` if it is a harmless one, else the trace's id.
     private static func requestID(_ request: Request, _ trace: TraceContext) -> String {

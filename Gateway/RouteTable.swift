@@ -31,20 +31,26 @@ struct RouteTable: Sendable {
         let limit: LimitClass
     }
 
-    private let entries: [Entry]
+    /// By the first two segments, longest prefix first: a path is compared with a handful of entries, not with all.
+    private let entries: [String: [Entry]]
 
     init(_ rows: [(path: String, owner: Owner, limit: LimitClass)] = RouteTable.rows) {
-        entries = rows.map { row in
+        let all = rows.map { row in
             Entry(
                 prefix: row.path.split(separator: "/").map(String.init), owner: row.owner, limit: row.limit)
         }
         // Longest first, and a literal before a `*`: the first match is then the right one.
         .sorted { ($0.prefix.count, $1.wildcards) > ($1.prefix.count, $0.wildcards) }
+        entries = Dictionary(grouping: all) { Self.key($0.prefix) }
+    }
+
+    private static func key(_ segments: [String]) -> String {
+        segments.count > 1 ? segments[0] + "/" + segments[1] : segments.first ?? ""
     }
 
     /// The entry for a path's decoded segments; nil when nobody owns it.
     func entry(for segments: [String]) -> Entry? {
-        entries.first { entry in
+        entries[Self.key(segments)]?.first { entry in
             guard entry.prefix.count <= segments.count else { return false }
             for (own, given) in zip(entry.prefix, segments) where own != "*" && own != given { return false }
             return true
