@@ -87,7 +87,7 @@ import Testing
 
     @Test func `a vector goes through its text form`() async throws {
         try await TestDatabase.fresh { database async throws in
-            try await database.execute("CREATE EXTENSION vector")
+            try await database.execute("CREATE EXTENSION IF NOT EXISTS vector")
             let vector: [Float] = [0.1, -2, 3.5e-8]
             let row = try #require(
                 try await database.queryOne("SELECT \(vector)::vector AS v, \(vector)::vector <-> \(vector) AS d"))

@@ -205,7 +205,6 @@ import Testing
                 for (first, second) in [(1, 2), (2, 1)] {
                     group.addTask {
                         try await database.transaction { (transaction: borrowing Transaction) async throws in
-                            try await transaction.execute("SET LOCAL deadlock_timeout = '20ms'")
                             try await transaction.execute("UPDATE items SET value = value + 1 WHERE id = \(first)")
                             locked.add()
                             try await eventually { locked.count >= 2 }
