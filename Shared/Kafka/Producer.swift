@@ -18,7 +18,7 @@ public final class Producer: Component {
         let core: ProducerCore
     }
 
-    /// - Parameter deadline: how long a batch may be without an answer before everything under way is given up.
+    /// - Parameter deadline: how long no answer may come before everything under way is given up.
     public init(settings: KafkaSettings, deadline: Duration = .seconds(15)) {
         self.settings = settings
         self.deadline = deadline

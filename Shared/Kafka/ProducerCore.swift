@@ -20,6 +20,7 @@ final class ProducerCore {
     /// The next record's number: its name between `produce` and its report.
     private var nextNumber = 1
     private var isClosed = false
+    private var lastReport = ContinuousClock.now
     private var timer: Timer?
     private lazy var idle = Signal()
     private let sent: Counter
@@ -96,6 +97,7 @@ final class ProducerCore {
 
     /// Called for each record, inside `poll`.
     func report(_ number: Int, _ result: Result<Delivery, KafkaError>) {
+        lastReport = .now
         // The batches are sorted by their first number.
         var low = 0
         var high = underWay.count
@@ -177,11 +179,13 @@ final class ProducerCore {
 
     private func watchDeadline() {
         guard timer == nil, let oldest = underWay.first else { return }
-        let left = deadline - oldest.began.duration(to: .now)
+        let left = deadline - max(oldest.began, lastReport).duration(to: .now)
         timer = loop.after(max(left, .milliseconds(1))) { [weak self] in
             guard let self else { return }
             self.timer = nil
-            if let oldest = self.underWay.first, oldest.began.duration(to: .now) >= self.deadline {
+            if let oldest = self.underWay.first,
+                max(oldest.began, self.lastReport).duration(to: .now) >= self.deadline
+            {
                 let reason = "no acknowledgement within \(self.deadline)"
                 self.giveUp(reason, BrokerUnreachable(reason: reason))
             }

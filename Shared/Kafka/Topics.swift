@@ -23,11 +23,14 @@ public struct TopicDescription: Sendable, Hashable {
 /// What the broker knows about topics. Each call asks on a thread that may block, with a client of its own, and throws
 /// ``KafkaError`` within seconds when no broker answers.
 public enum Topics {
+    /// Threads of our own: while no broker answers each question holds one for seconds, and others need the shared ones.
+    private static let questions = Blocking(threads: 8, queueMax: 1024)
+
     /// Creates the topics that do not exist and adds partitions to those that have too few. Call it as often as you like:
     /// a broker that came back empty needs it again.
     public static func ensure(_ topics: [TopicDescription], settings: KafkaSettings) async throws {
         try Library.check()
-        try await Blocking.shared.run {
+        try await questions.run {
             let admin = try Admin(settings)
             defer { admin.close() }
             try admin.ensure(topics)
@@ -39,7 +42,7 @@ public enum Topics {
         of topics: [String], settings: KafkaSettings
     ) async throws -> [Partition: Range<Int64>] {
         try Library.check()
-        return try await Blocking.shared.run {
+        return try await questions.run {
             let admin = try Admin(settings)
             defer { admin.close() }
             return try admin.ends(of: topics)
@@ -50,7 +53,7 @@ public enum Topics {
     static func survey(
         _ topics: [TopicDescription], settings: KafkaSettings
     ) async throws -> [Partition: Range<Int64>] {
-        try await Blocking.shared.run {
+        try await questions.run {
             let admin = try Admin(settings)
             defer { admin.close() }
             try admin.ensure(topics)
@@ -84,7 +87,7 @@ private struct Admin {
     }
 
     func ensure(_ topics: [TopicDescription]) throws {
-        let counts = try partitionCounts()
+        let counts = try partitionCounts(topics.map(\.name))
         let missing = topics.filter { counts[$0.name] == nil }
         if !missing.isEmpty { try create(missing) }
         for topic in topics {
@@ -93,24 +96,28 @@ private struct Admin {
     }
 
     func ends(of topics: [String]) throws -> [Partition: Range<Int64>] {
-        let counts = try partitionCounts()
+        let counts = try partitionCounts(topics)
         let places = topics.flatMap { topic in
             (0..<Int32(counts[topic] ?? 0)).map { Partition(topic: topic, number: $0) }
         }
         return places.isEmpty ? [:] : try LogEnds(settings).read(places)
     }
 
-    /// Of every topic there is: asking for one by name makes some brokers create it, with partitions of their choice.
-    private func partitionCounts() throws -> [String: Int] {
+    /// Of those that exist. A broker that creates topics when they are asked for is told not to (`settings.admin`): it
+    /// would not know how many partitions they need.
+    private func partitionCounts(_ topics: [String]) throws -> [String: Int] {
+        let local = topics.compactMap { rd_kafka_topic_new(client, settings.onBroker($0), nil) }
+        defer { for topic in local { rd_kafka_topic_destroy(topic) } }
         var answer: UnsafePointer<rd_kafka_metadata>?
-        let code = rd_kafka_metadata(client, 1, nil, &answer, Self.answerMilliseconds)
+        // No topic named: those this client knows, which are the ones just made known.
+        let code = rd_kafka_metadata(client, 0, nil, &answer, Self.answerMilliseconds)
         guard code == RD_KAFKA_RESP_ERR_NO_ERROR, let answer else { throw KafkaError(code) }
         defer { rd_kafka_metadata_destroy(answer) }
         var counts: [String: Int] = [:]
         for place in 0..<Int(answer.pointee.topic_cnt) {
             let topic = answer.pointee.topics[place]
-            guard topic.err == RD_KAFKA_RESP_ERR_NO_ERROR, let name = topic.topic.map({ String(cString: $0) }),
-                name.hasPrefix(settings.topicPrefix)
+            guard topic.err == RD_KAFKA_RESP_ERR_NO_ERROR, topic.partition_cnt > 0,
+                let name = topic.topic.map({ String(cString: $0) })
             else { continue }
             counts[settings.inProgram(name)] = Int(topic.partition_cnt)
         }

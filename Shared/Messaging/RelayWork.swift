@@ -21,6 +21,7 @@ final class RelayWork {
     private var holes = 0
     private var failures = 0
     private var disconnections = 0
+    private var ensured: Set<String> = []
     private var nextCheck = ContinuousClock.now
     private var nextHouse = ContinuousClock.now
     private var nextMeasure = ContinuousClock.now
@@ -153,6 +154,7 @@ final class RelayWork {
                 return hole == nil ? .idle : .hole
             }
             let batch = state.rows[..<count]
+            try await ensure(Set(batch.map(\.topic)))
             let deliveries = try await producer.send(batch.map { record($0, isRepublished: $0.seq <= state.highest) })
             var ends: [String: Int64] = [:]
             // What is kept to compare with a log's end is each partition's first offset of the batch: some brokers say
@@ -194,16 +196,17 @@ final class RelayWork {
 
     // MARK: A broker that lost its log
 
-    /// Creates the topics that are missing and compares where the logs end with what was published. A log that ends
-    /// earlier is another log: everything in the retention goes out again.
+    /// Compares where the logs end with what was published. A log that ends earlier is another log: everything in the
+    /// retention goes out again.
     private func checkLogs() async throws {
-        try await Topics.ensure(Self.topics, settings: kafka)
+        ensured.removeAll()
         try await database.transaction { (tx: borrowing Transaction) in
             // Under the lock: between asking the broker and looking here nobody may have published.
             try await RelayStore.lock(tx)
             let offsets = try await RelayStore.state(limit: 0, tx).offsets
             let topics = Set(offsets.keys.map { String($0[..<($0.lastIndex(of: "/") ?? $0.endIndex)]) })
             guard !topics.isEmpty else { return }
+            try await ensure(topics)
             var ends: [String: Int64] = [:]
             for (place, range) in try await Topics.ends(of: Array(topics), settings: kafka) {
                 ends[place.description] = range.upperBound
@@ -212,9 +215,16 @@ final class RelayWork {
         }
     }
 
-    private static let topics =
-        Topic.allCases.map { TopicDescription($0) }
-        + Topic.allCases.map { TopicDescription(name: $0.deadLetters, partitions: 1) }
+    /// Creates topics this relay has not seen since it last had a doubt.
+    private func ensure(_ topics: Set<String>) async throws {
+        let new = topics.subtracting(ensured)
+        guard !new.isEmpty else { return }
+        try await Topics.ensure(
+            new.map { name in
+                Topic(rawValue: name).map { TopicDescription($0) } ?? TopicDescription(name: name, partitions: 1)
+            }, settings: kafka)
+        ensured.formUnion(new)
+    }
 
     private func beginAnew(_ tx: borrowing Transaction) {
         log.warn("relay.new_log")

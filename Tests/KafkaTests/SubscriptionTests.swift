@@ -19,7 +19,7 @@ import TestSupport
     /// Reads until that many records have come, storing each batch.
     private func read(_ count: Int, _ reader: Subscription, store: Bool = true) async throws -> [Record] {
         var records: [Record] = []
-        let timer = EventLoop.required().after(.seconds(20)) { reader.interrupt() }
+        let timer = EventLoop.required().after(.seconds(40)) { reader.interrupt() }
         defer { timer.cancel() }
         while records.count < count {
             let batch = try await reader.next()
@@ -38,7 +38,7 @@ import TestSupport
             let group = TestBroker.group()
             let producer = Producer(settings: settings)
             let first = try Subscription.shared(group: group, topics: [topic], settings: settings)
-            try await eventually("the member has its part") { first.trouble == nil }
+            try await eventually(within: .seconds(40), "the member has its part") { first.trouble == nil }
             try await send(0..<100, producer)
             let before = try await read(100, first)
             #expect(before.map(number).sorted() == Array(0..<100))
@@ -74,10 +74,11 @@ import TestSupport
             let settings = try TestBroker.settings()
             let group = TestBroker.group()
             let producer = Producer(settings: settings)
+            try await Topics.ensure([topic], settings: settings)
             let readers = try (0..<2).map { _ in
                 try Subscription.shared(group: group, topics: [topic], settings: settings)
             }
-            try await eventually("both members have two partitions") {
+            try await eventually(within: .seconds(40), "both members have two partitions") {
                 // The first gives half up only when it is asked, and it is asked while it reads.
                 for reader in readers { _ = try? await withDeadline(.milliseconds(20)) { try await reader.next() } }
                 return readers.allSatisfy { $0.assigned.count == 2 }
@@ -106,12 +107,13 @@ import TestSupport
             let settings = try TestBroker.settings()
             let group = TestBroker.group()
             let producer = Producer(settings: settings)
+            try await Topics.ensure([topic], settings: settings)
             let busy = try Subscription.shared(group: group, topics: [topic], settings: settings)
             try await send(0..<1, producer)
             _ = try await read(1, busy)
             // From here on nobody asks `busy` for records.
             let other = try Subscription.shared(group: group, topics: [topic], settings: settings)
-            try await eventually(within: .seconds(20), "the other has its half") {
+            try await eventually(within: .seconds(40), "the other has its half") {
                 _ = try? await withDeadline(.milliseconds(20)) { try await other.next() }
                 return other.assigned.count == 2
             }
@@ -147,7 +149,7 @@ import TestSupport
             try await Topics.ensure([topic], settings: settings)
             try await send(0..<50, producer)
             let reader = try Subscription.broadcast(topics: [topic], from: .end, settings: settings)
-            try await eventually("the reader stands at the end") { reader.trouble == nil }
+            try await eventually(within: .seconds(40), "the reader stands at the end") { reader.trouble == nil }
             try await send(50..<80, producer)
             #expect(try await read(30, reader, store: false).map(number).sorted() == Array(50..<80))
             await reader.close()
@@ -161,13 +163,13 @@ import TestSupport
             let settings = TestBroker.settings(brokers: broker.brokers)
             let reader = try Subscription.broadcast(topics: [topic], from: .beginning, settings: settings)
             let member = try Subscription.shared(group: "g", topics: [topic], settings: settings)
-            try await eventually("both say why") { reader.trouble != nil && member.trouble != nil }
+            try await eventually(within: .seconds(40), "both say why") { reader.trouble != nil && member.trouble != nil }
             try await broker.start()
             let producer = Producer(settings: settings)
-            try await eventually("the topic is there") { (try? await self.send(0..<1, producer)) != nil }
+            try await eventually(within: .seconds(40), "the topic is there") { (try? await self.send(0..<1, producer)) != nil }
             #expect(try await read(1, reader, store: false).count == 1)
             #expect(try await read(1, member).count == 1)
-            #expect(reader.trouble == nil && member.trouble == nil)
+            try await eventually(within: .seconds(40), "neither has a complaint") { reader.trouble == nil && member.trouble == nil }
             await reader.close()
             await member.close()
             await producer.stop(deadline: .seconds(5))
@@ -188,7 +190,7 @@ import TestSupport
             let member = try Subscription.shared(group: group, topics: [topic], settings: settings)
             try await send(0..<60, producer)
             let end = try Subscription.broadcast(topics: [topic], from: .end, settings: settings)
-            try await eventually("the reader stands at the end") { end.trouble == nil }
+            try await eventually(within: .seconds(40), "the reader stands at the end") { end.trouble == nil }
             #expect(try await read(60, begin, store: false).count == 60)
             #expect(try await read(60, member).count == 60)
             try await send(60..<64, producer)
@@ -199,7 +201,7 @@ import TestSupport
             try await broker.kill()
             try await broker.start()
             try await Topics.ensure([topic], settings: settings)
-            try await eventually("the new log is written") {
+            try await eventually(within: .seconds(40), "the new log is written") {
                 (try? await self.send(1000..<1000 + count, producer)) != nil
             }
             let wanted = Array(1000..<1000 + count)

@@ -12,14 +12,14 @@ import TestSupport
         try await Fixture.run { fixture in
             let relay = try await fixture.relay()
             try await fixture.publish(0..<40)
-            try await eventually("they are there") { try await fixture.log().count == 40 }
+            try await eventually(within: .seconds(40), "they are there") { try await fixture.log().count == 40 }
             let got = Collected<Int>()
             let broadcast = Broadcast(
                 name: "test", topics: [.telephonyLeads], from: .beginning, kafka: fixture.kafka, log: fixture.kafka.log
             ) { got.add(try $0.event(as: Counted.self).number) }
             try await broadcast.start(on: testLoops)
             #expect(got.all.sorted() == Array(0..<40))
-            try await eventually("it is ready") { broadcast.unready() == nil }
+            try await eventually(within: .seconds(40), "it is ready") { broadcast.unready() == nil }
             await broadcast.stop()
             await relay.stop()
         }
@@ -29,14 +29,14 @@ import TestSupport
         try await Fixture.run { fixture in
             let relay = try await fixture.relay()
             try await fixture.publish(0..<40)
-            try await eventually("they are there") { try await fixture.log().count == 40 }
+            try await eventually(within: .seconds(40), "they are there") { try await fixture.log().count == 40 }
             let got = Collected<Int>()
             let broadcast = Broadcast(
                 name: "test", topics: [.telephonyLeads], from: .end, kafka: fixture.kafka, log: fixture.kafka.log
             ) { got.add(try $0.event(as: Counted.self).number) }
             try await broadcast.start(on: testLoops)
             try await fixture.publish(40..<60)
-            try await eventually("they come") { got.all.count == 20 }
+            try await eventually(within: .seconds(40), "they come") { got.all.count == 20 }
             #expect(got.all.sorted() == Array(40..<60))
             await broadcast.stop()
             await relay.stop()
@@ -63,7 +63,7 @@ import TestSupport
             }
             try await broadcast.start(on: testLoops)
             try await fixture.publish(0..<3, keys: 1)
-            try await eventually("the others come") { got.all.count == 2 }
+            try await eventually(within: .seconds(40), "the others come") { got.all.count == 2 }
             #expect(got.all == [1, 2])
             await broadcast.stop()
             await relay.stop()

@@ -24,7 +24,7 @@ import TestSupport
             _ = try await producer.send(again + again)
             try await fixture.publish(20..<21)
             try await fixture.eventuallyEffects(Array(0..<21))
-            try await eventually("the repetitions were read") {
+            try await eventually(within: .seconds(40), "the repetitions were read") {
                 try await fixture.database.queryOne("SELECT count(*) AS count FROM inbox")?["count"] == 21
             }
             #expect(try await fixture.effects().sorted() == Array(0..<21))
@@ -85,7 +85,7 @@ import TestSupport
             #expect(letter.error.contains("Unlucky"))
             // Once with the others, then five times alone.
             #expect((5...6).contains(attempts.all.count))
-            try await eventually("it is on the topic's dead letters") {
+            try await eventually(within: .seconds(40), "it is on the topic's dead letters") {
                 let ends = try await Topics.ends(of: ["telephony.leads.dead"], settings: fixture.kafka)
                 return ends.values.reduce(0) { $0 + $1.upperBound } == 1
             }
@@ -116,7 +116,7 @@ import TestSupport
             ])
             try await fixture.publish(0..<5)
             try await fixture.eventuallyEffects(Array(0..<5))
-            try await eventually("both are put aside") { try await DeadLetters.list(fixture.database).count == 2 }
+            try await eventually(within: .seconds(40), "both are put aside") { try await DeadLetters.list(fixture.database).count == 2 }
             await consumer.stop()
             await relay.stop()
             await producer.stop()
@@ -136,10 +136,10 @@ import TestSupport
                 if count < 9 { throw PostgresError(sqlState: "57P03", message: "the test says so") }
             }
             try await fixture.publish(0..<3)
-            try await eventually("it says so") { consumer.unready()?.contains("the test says so") == true }
+            try await eventually(within: .seconds(40), "it says so") { consumer.unready()?.contains("the test says so") == true }
             try await fixture.eventuallyEffects(Array(0..<3))
             #expect(try await DeadLetters.list(fixture.database).isEmpty)
-            try await eventually("it is ready again") { consumer.unready() == nil }
+            try await eventually(within: .seconds(40), "it is ready again") { consumer.unready() == nil }
             await consumer.stop()
             await relay.stop()
         }
@@ -164,7 +164,7 @@ import TestSupport
                 if event.number == 0 { try await EventLoop.sleep(for: .milliseconds(300)) }
             }
             try await fixture.publish(0..<1)
-            try await eventually("the handler is at work") { started.all.count == 1 }
+            try await eventually(within: .seconds(40), "the handler is at work") { started.all.count == 1 }
             await first.stop()
             #expect(try await fixture.effects() == [0])
             try await fixture.publish(1..<3, keys: 1)
@@ -185,7 +185,7 @@ import TestSupport
             try await fixture.publish(150..<300)
             await members[0].stop()
             try await fixture.publish(300..<400)
-            try await fixture.eventuallyEffects(Array(0..<400), within: .seconds(30))
+            try await fixture.eventuallyEffects(Array(0..<400))
             #expect(try await fixture.effects().sorted() == Array(0..<400))
             for row in try await fixture.database.query("SELECT array_agg(number ORDER BY place) AS numbers FROM effects GROUP BY key") {
                 let numbers: [Int64] = try row["numbers"]
@@ -209,7 +209,7 @@ import TestSupport
             }
             try await consumer.start(on: testLoops)
             try await fixture.publish(0..<30)
-            try await eventually("all are told") { told.all.count == 30 }
+            try await eventually(within: .seconds(40), "all are told") { told.all.count == 30 }
             #expect(Set(told.all).count == 30)
             await consumer.stop()
             await relay.stop()

@@ -26,13 +26,13 @@ import TestSupport
             try await fixture.eventuallyEffects(Array(0..<100))
             try await broker.kill()
             try await fixture.publish(100..<120)
-            try await eventually("both say that the broker is away") { relay.unready() != nil && consumer.unready() != nil }
+            try await eventually(within: .seconds(40), "both say that the broker is away") { relay.unready() != nil && consumer.unready() != nil }
             try await broker.start()
             try await fixture.eventuallyEffects(Array(0..<120))
             try await fixture.publish(120..<130)
             try await fixture.eventuallyEffects(Array(0..<130))
             #expect(try await fixture.effects().sorted() == Array(0..<130))
-            try await eventually("both are ready again") { relay.unready() == nil && consumer.unready() == nil }
+            try await eventually(within: .seconds(40), "both are ready again") { relay.unready() == nil && consumer.unready() == nil }
             let log = try await fixture.log()
             #expect(Set(log.map(\.id)).count == 130)
             for key in 0..<8 {
@@ -51,10 +51,10 @@ import TestSupport
         try await withBroker { broker, fixture in
             let relay = try await fixture.relay()
             try await fixture.publish(0..<30)
-            try await eventually("they are there") { try await fixture.log().count == 30 }
+            try await eventually(within: .seconds(40), "they are there") { try await fixture.log().count == 30 }
             try await broker.kill()
             try await broker.start()
-            try await eventually(within: .seconds(20), "they are there again") {
+            try await eventually(within: .seconds(40), "they are there again") {
                 (try? await fixture.log().count) == 30
             }
             #expect(try await fixture.log().allSatisfy { $0.isRepublished })
@@ -66,12 +66,12 @@ import TestSupport
         try await withBroker { broker, fixture in
             let first = try await fixture.relay()
             try await fixture.publish(0..<30)
-            try await eventually("they are there") { try await fixture.log().count == 30 }
+            try await eventually(within: .seconds(40), "they are there") { try await fixture.log().count == 30 }
             await first.stop()
             try await broker.kill()
             try await broker.start()
             let second = try await fixture.relay()
-            try await eventually(within: .seconds(20), "they are there again") {
+            try await eventually(within: .seconds(40), "they are there again") {
                 (try? await fixture.log().count) == 30
             }
             await second.stop()
@@ -89,12 +89,12 @@ import TestSupport
                 }
             ])
             try await fixture.publish(0..<5)
-            try await eventually("they are there") { try await fixture.log().count == 5 }
+            try await eventually(within: .seconds(40), "they are there") { try await fixture.log().count == 5 }
             // Older than the retention: only the owner still knows.
             try await fixture.database.execute("DELETE FROM outbox")
             try await broker.kill()
             try await broker.start()
-            try await eventually(within: .seconds(20), "the state is there") { (try? await fixture.log().count) == 1 }
+            try await eventually(within: .seconds(40), "the state is there") { (try? await fixture.log().count) == 1 }
             #expect(try await fixture.log().map { try $0.event(as: Counted.self).number } == [42])
             await relay.stop()
         }
@@ -104,20 +104,20 @@ import TestSupport
         try await withBroker { broker, fixture in
             let relay = try await fixture.relay()
             try await fixture.publish(0..<20)
-            try await eventually("they are there") { try await fixture.log().count == 20 }
+            try await eventually(within: .seconds(40), "they are there") { try await fixture.log().count == 20 }
             let got = Collected<Int>()
             let broadcast = Broadcast(
                 name: "test", topics: [.telephonyLeads], from: .end, kafka: fixture.kafka, log: fixture.kafka.log
             ) { got.add(try $0.event(as: Counted.self).number) }
             try await broadcast.start(on: testLoops)
             try await fixture.publish(20..<30)
-            try await eventually("the new ones come") { got.all.count == 10 }
+            try await eventually(within: .seconds(40), "the new ones come") { got.all.count == 10 }
             try await broker.kill()
             try await fixture.publish(30..<40)
             try await broker.start()
-            try await eventually(within: .seconds(20), "the missed ones come") { Set(got.all).isSuperset(of: 20..<40) }
+            try await eventually(within: .seconds(40), "the missed ones come") { Set(got.all).isSuperset(of: 20..<40) }
             try await fixture.publish(40..<50)
-            try await eventually(within: .seconds(20), "the later ones come") { Set(got.all).isSuperset(of: 20..<50) }
+            try await eventually(within: .seconds(40), "the later ones come") { Set(got.all).isSuperset(of: 20..<50) }
             // Those before it began are republished too, and may come once: they are younger than its memory's floor.
             #expect(got.all.count == Set(got.all).count)
             await broadcast.stop()

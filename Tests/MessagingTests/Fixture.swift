@@ -106,7 +106,7 @@ struct Fixture: Sendable {
         try await database.query("SELECT number FROM effects ORDER BY place").map { try $0["number"] }
     }
 
-    func eventuallyEffects(_ numbers: [Int], within: Duration = .seconds(20)) async throws {
+    func eventuallyEffects(_ numbers: [Int], within: Duration = .seconds(40)) async throws {
         do {
             try await eventually(within: within, "the effects") { try await effects().count >= numbers.count }
         } catch {

@@ -62,7 +62,7 @@ import TestSupport
                     now() + interval '40 days')
                 """)
             let relay = try await fixture.relay()
-            try await eventually("it is there") { try await fixture.log().count == 1 }
+            try await eventually(within: .seconds(40), "it is there") { try await fixture.log().count == 1 }
             await relay.stop()
         }
     }

@@ -13,7 +13,7 @@ import TestSupport
             let relay = try await fixture.relay()
             let trace = TraceContext.new()
             try await TraceContext.$current.withValue(trace) { try await fixture.publish(7..<8) }
-            try await eventually("the event is there") { try await fixture.log().count == 1 }
+            try await eventually(within: .seconds(40), "the event is there") { try await fixture.log().count == 1 }
             await relay.stop()
             let envelope = try #require(try await fixture.log().first)
             #expect(envelope.type == "tests.counted.v1")
@@ -47,7 +47,7 @@ import TestSupport
                 }
             }
             try await fixture.publish(2..<3)
-            try await eventually(within: .seconds(5), "the next event is there") { try await fixture.log().count == 1 }
+            try await eventually(within: .seconds(40), "the next event is there") { try await fixture.log().count == 1 }
             #expect(try await fixture.log().map { try $0.event(as: Counted.self).number } == [2])
             await relay.stop()
         }
@@ -66,7 +66,7 @@ import TestSupport
         try await Fixture.run { fixture in
             let relay = try await fixture.relay()
             try await fixture.publish(0..<1)
-            try await eventually("the relay works") { try await fixture.log().count == 1 }
+            try await eventually(within: .seconds(40), "the relay works") { try await fixture.log().count == 1 }
             try await fixture.database.transaction { (tx: borrowing Transaction) in
                 try await tx.execute(
                     Outbox.insert(
@@ -80,7 +80,7 @@ import TestSupport
                 }
                 #expect(try await fixture.log().count == 1)
             }
-            try await eventually("both are there") { try await fixture.log().count == 3 }
+            try await eventually(within: .seconds(40), "both are there") { try await fixture.log().count == 3 }
             let numbers = try await fixture.log().filter { $0.key == "k" }.map { try $0.event(as: Counted.self).number }
             #expect(numbers == [1, 2])
             await relay.stop()
@@ -93,7 +93,7 @@ import TestSupport
             try await fixture.database.transaction { (tx: borrowing Transaction) in
                 try await tx.execute("INSERT INTO counters (key, number) VALUES ('long', 1)")
                 try await fixture.publish(1..<2)
-                try await eventually(within: .seconds(5), "the event is there") { try await fixture.log().count == 1 }
+                try await eventually(within: .seconds(40), "the event is there") { try await fixture.log().count == 1 }
             }
             await relay.stop()
         }
@@ -114,12 +114,12 @@ import TestSupport
                         try await young.execute("UPDATE counters SET number = number + 1 WHERE key = 'shared'")
                         young.publish(Counted("shared", 1))
                     }
-                    try await eventually("the first change is heard") { try await fixture.log().count == 1 }
+                    try await eventually(within: .seconds(40), "the first change is heard") { try await fixture.log().count == 1 }
                     try await old.execute("UPDATE counters SET number = number + 1 WHERE key = 'shared'")
                 }
                 old.publish(Counted("shared", 2))
             }
-            try await eventually("both are there") { try await fixture.log().count == 2 }
+            try await eventually(within: .seconds(40), "both are there") { try await fixture.log().count == 2 }
             #expect(try await fixture.log().map { try $0.event(as: Counted.self).number } == [1, 2])
             await relay.stop()
         }
@@ -170,7 +170,7 @@ import TestSupport
                 }
                 try await group.waitForAll()
             }
-            try await eventually(within: .seconds(30), "every event had its effect") {
+            try await eventually(within: .seconds(40), "every event had its effect") {
                 try await fixture.effects().count == 320
             }
             for row in try await fixture.database.query("SELECT key, array_agg(number ORDER BY place) AS numbers FROM effects GROUP BY key") {
@@ -198,7 +198,7 @@ import TestSupport
             try await fixture.database.transaction { (tx: borrowing Transaction) in
                 tx.publishTombstone(.telephonyLeads, key: "gone")
             }
-            try await eventually("it is there") { try await fixture.log().count == 1 }
+            try await eventually(within: .seconds(40), "it is there") { try await fixture.log().count == 1 }
             let envelope = try #require(try await fixture.log().first)
             #expect(envelope.payload == nil && envelope.key == "gone")
             await relay.stop()
@@ -208,7 +208,7 @@ import TestSupport
     @Test func `stopping publishes what is committed`() async throws {
         try await Fixture.run { fixture in
             let relay = try await fixture.relay()
-            try await eventually("the relay works") { relay.unready() == nil }
+            try await eventually(within: .seconds(40), "the relay works") { relay.unready() == nil }
             try await fixture.publish(0..<50)
             await relay.stop()
             #expect(try await fixture.log().count == 50)
@@ -225,7 +225,7 @@ import TestSupport
             try await fixture.publish(10..<20)
             try await fixture.eventuallyEffects(Array(0..<20))
             #expect(try await Replay.mark(since: since, fixture.database) == 10)
-            try await eventually("they are published again") { try await fixture.log().count == 30 }
+            try await eventually(within: .seconds(40), "they are published again") { try await fixture.log().count == 30 }
             let log = try await fixture.log()
             #expect(log.count { $0.isRepublished } == 10)
             #expect(Set(log.map(\.id)).count == 20)
@@ -250,7 +250,7 @@ import TestSupport
             try await fixture.eventuallyEffects(Array(0..<20))
             broker.pause()
             try await fixture.publish(20..<60)
-            try await eventually("one relay holds the lock") {
+            try await eventually(within: .seconds(40), "one relay holds the lock") {
                 try await fixture.database.queryOne(
                     """
                     SELECT count(pg_terminate_backend(pid)) AS count FROM pg_locks
