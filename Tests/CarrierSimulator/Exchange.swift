@@ -13,6 +13,7 @@ final class Exchange: @unchecked Sendable {
     private var turn = 0
 
     private static let callsMax = 20_000
+    private static let arrivalGap: Duration = .milliseconds(20)
 
     init(_ account: Account, _ conversations: [Conversation]) {
         self.account = account
@@ -155,6 +156,8 @@ final class Exchange: @unchecked Sendable {
                         conversation: script[number % script.count], account: account, pace: Pace(speed: speed),
                         faults: faults, callback: (account.voiceURL, ["completed"]))
                     keep(call)
+                    // However many call at once, no two pick up the phone in the same millisecond.
+                    try? await loop.sleep(for: Self.arrivalGap)
                     nonisolated(unsafe) let started = call
                     running.append(
                         loop.spawn("call") { [self] in

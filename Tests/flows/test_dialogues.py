@@ -7,7 +7,7 @@ from outside.dialogues import OWN, Played, shared_conversations
 from outside.people import Person
 
 # How much faster than people everybody speaks: two cores shall keep up with a debug build of eight programs.
-SPEED = 8
+SPEED = 3
 EVENTS = {"call.started", "call.updated", "call.ended", "interaction.added", "sentiment.changed", "qa.score.updated"}
 
 
