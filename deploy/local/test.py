@@ -32,6 +32,7 @@ RESULTS = PLACE / "results"
 BUILD_SECONDS = 25 * 60
 SWIFT_SECONDS = 12 * 60
 PYTEST_SECONDS = 12 * 60
+FAULTS_SECONDS = 25 * 60
 
 # The thread sanitizer and librdkafka's own threads do not get along: it stops in code that is not ours.
 USES_KAFKA = "^(Kafka|Messaging|Access|Auth|Billing|Telephony|QAAnalytics|Knowledge|Realtime|Gateway)Tests"
@@ -153,7 +154,7 @@ def count_swift(tally: Tally, code: int | None) -> None:
         tally.fail("swift test found no tests")
 
 
-def count_pytest(tally: Tally, file: Path, code: int | None) -> None:
+def count_pytest(tally: Tally, file: Path, code: int | None, seconds: int) -> None:
     failed_before = tally.failed
     if file.exists():
         root = XML.parse(file).getroot()
@@ -166,7 +167,7 @@ def count_pytest(tally: Tally, file: Path, code: int | None) -> None:
             tally.skipped += number["skipped"]
             tally.passed += number["tests"] - failed - number["skipped"]
     if code is None:
-        tally.fail(f"{file.stem} was not done after {PYTEST_SECONDS // 60} minutes")
+        tally.fail(f"{file.stem} was not done after {seconds // 60} minutes")
     elif code != 0 and tally.failed == failed_before:
         tally.fail(f"{file.stem}: pytest ended with exit status {code}")
 
@@ -195,7 +196,8 @@ def pytest(tally: Tally, folder: Path, environment: dict[str, str]) -> None:
     result = RESULTS / f"{folder.name}.xml"
     command = [SETUP / "venv" / "bin" / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider",
                f"--junitxml={result}", folder]
-    count_pytest(tally, result, run(command, PYTEST_SECONDS, environment))
+    seconds = FAULTS_SECONDS if folder.name == "faults" else PYTEST_SECONDS
+    count_pytest(tally, result, run(command, seconds, environment), seconds)
 
 
 def platform_tests(tally: Tally, folders: list[str]) -> None:
