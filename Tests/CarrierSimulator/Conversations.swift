@@ -52,7 +52,7 @@ struct Conversation: Sendable {
         return nil
     }
 
-    private static func text(_ file: String) -> [UInt8]? {
+    static func text(_ file: String) -> [UInt8]? {
         guard let handle = fopen(file, "r") else { return nil }
         defer { fclose(handle) }
         var bytes: [UInt8] = []
