@@ -3,7 +3,9 @@ import Shared
 
 /// Every endpoint of auth, one line each.
 enum Routes {
-    static func list(_ accounts: Accounts) -> [Route] {
+    static func list(_ accounts: Accounts) -> [Route] { signIn(accounts) + people(accounts) }
+
+    private static func signIn(_ accounts: Accounts) -> [Route] {
         [
             .post("/api/auth/register/", "Register a person and their workspace", access: .everyone,
                 body: Schemas.registration, returns: [201: Schemas.tokens]) { try await accounts.register($0) },
@@ -13,11 +15,16 @@ enum Routes {
                 body: Schemas.refresh, returns: .ok(Schemas.tokens)) { try await accounts.refresh($0) },
             .post("/api/auth/logout/", "End this session, or the one a refresh token belongs to", access: .member,
                 body: Schemas.logout, returns: .nothing) { try await accounts.logOut($0) },
+            .get("/.well-known/jwks.json", "The keys access tokens are signed with", access: .everyone, limit: .none,
+                returns: .ok(Schemas.keySet)) { _ in accounts.keySet() },
+        ]
+    }
+
+    private static func people(_ accounts: Accounts) -> [Route] {
+        [
             .get("/api/users/users/me/", "Who I am", access: .member, returns: .ok(Schemas.user)) {
                 try await accounts.me($0)
             },
-            .get("/.well-known/jwks.json", "The keys access tokens are signed with", access: .everyone, limit: .none,
-                returns: .ok(Schemas.keySet)) { _ in accounts.keySet() },
         ]
     }
 }

@@ -67,11 +67,11 @@ extension Knowledge {
     private func workspace(
         of business: BusinessID?, named: WorkspaceID?, _ principal: Principal
     ) async throws -> WorkspaceID {
-        guard let business else { return try principal.workspace(named, atLeast: .manager) }
+        guard let business else { return try principal.workspace(named, for: .writeKnowledge) }
         guard let config = try await ConfigStore.find(business, principal.tenancy, database),
             named == nil || named == config.workspaceID
         else { throw Self.foreignBusiness }
-        return try principal.workspace(config.workspaceID, atLeast: .manager)
+        return try principal.workspace(config.workspaceID, for: .writeKnowledge)
     }
 
     private static var foreignBusiness: Problem {

@@ -27,7 +27,7 @@ extension Knowledge {
         let named = form.optionalID("workspace_id", as: WorkspaceID.self)
         let fields = ConfigFields(&form)
         try form.finish()
-        let workspace = try principal.workspace(named, atLeast: .manager)
+        let workspace = try principal.workspace(named, for: .writeConfigs)
         let config = try await database.transaction { (tx: borrowing Transaction) -> ConfigSnapshot in
             guard let config = try await ConfigStore.add(fields, to: workspace, by: principal.user, tx) else {
                 throw Problem.conflict("A workspace may have \(ConfigStore.countMax) business configurations at most.")
@@ -48,7 +48,7 @@ extension Knowledge {
         guard let found = try await ConfigStore.find(id, principal.tenancy, database) else {
             throw Problem.notFound(.configNotFound)
         }
-        try principal.require(.manager, in: found.workspaceID)
+        try principal.require(.writeConfigs, in: found.workspaceID)
         try form.finish()
         let config = try await database.transaction { (tx: borrowing Transaction) -> ConfigSnapshot in
             guard let config = try await ConfigStore.replace(id, by: fields, person: principal.user, tx) else {
@@ -69,7 +69,7 @@ extension Knowledge {
                 guard let workspace = try await ConfigStore.lock(id, principal.tenancy, tx) else {
                     throw Problem.notFound(.configNotFound)
                 }
-                try principal.require(.manager, in: workspace)
+                try principal.require(.writeConfigs, in: workspace)
                 try await ConfigStore.remove(id, tx)
                 tx.publish(ConfigEvent.removed(id: id, workspaceID: workspace))
             }

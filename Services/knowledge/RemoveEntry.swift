@@ -12,7 +12,7 @@ extension Knowledge {
             guard let workspace = try await EntryStore.lock(id, principal.tenancy, tx) else {
                 throw Problem.notFound(.entryNotFound)
             }
-            try principal.require(.manager, in: workspace)
+            try principal.require(.writeKnowledge, in: workspace)
             EntryStore.remove(id, of: workspace, tx)
             tx.publish(EntryEvent.removed(id: id, workspaceID: workspace))
         }

@@ -6,7 +6,7 @@ import Shared
 enum Routes {
     static func list(_ database: Database) -> [Route] {
         [
-            .get("/api/v1/analytics/overview", "Dashboard figures of a span of time", access: .member, limit: .analytics,
+            .get("/api/v1/analytics/overview", "Dashboard figures of a span of time", access: .may(.readAnalytics), limit: .analytics,
                 query: [
                     .query("from_date", .string, "A day (from its first instant, UTC) or an instant; default: 7 days ago."),
                     .query("to_date", .string, "A day (inclusive) or an instant (exclusive); default: now."),

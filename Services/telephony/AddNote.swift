@@ -6,7 +6,7 @@ extension Telephony {
     /// `POST /api/v1/calls/{call_id}/notes`
     func addNote(_ request: Request) async throws -> Response {
         let principal = try request.requirePrincipal()
-        let call = try await changeableCall(request)
+        let call = try await call(request, for: .noteCalls)
         var form = try await request.form()
         let text = form.string("note", max: 10_000)
         let tags = form.strings("tags", max: 50, each: 100) ?? []

@@ -31,7 +31,7 @@ extension Telephony {
         let now = Instant.now()
         let body = AgentBody(&form, creating: true)
         try form.finish()
-        let workspace = try principal.workspace(named, atLeast: .manager)
+        let workspace = try principal.workspace(named, for: .writeAgents)
         var agent = Agent(id: AgentID(), workspace: workspace, name: "", createdAt: now, updatedAt: now)
         body.apply(to: &agent, whole: true)
         let made = agent
@@ -177,7 +177,7 @@ extension Telephony {
 
     private func changeableAIAgent(_ request: Request) async throws -> Agent {
         let agent = try await visibleAgent(request)
-        try request.requirePrincipal().require(.manager, in: agent.workspace)
+        try request.requirePrincipal().require(.writeAgents, in: agent.workspace)
         return agent
     }
 

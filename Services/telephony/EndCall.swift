@@ -9,7 +9,7 @@ extension Telephony {
     /// Ending a call that has ended is no error: two managers may press the button.
     func endCall(_ request: Request) async throws -> Response {
         let principal = try request.requirePrincipal()
-        let known = try await changeableCall(request)
+        let known = try await call(request, for: .steerCalls)
         var form = try await request.optionalForm()
         let reason = form.optionalString("reason", max: 500)
         let notes = form.optionalString("notes", max: 10_000)

@@ -7,7 +7,7 @@ extension Telephony {
     /// `POST /api/v1/calls/{call_id}/escalate` — with nobody free it is a 400 and nothing is created.
     func escalateCall(_ request: Request) async throws -> Response {
         let principal = try request.requirePrincipal()
-        let known = try await changeableCall(request)
+        let known = try await call(request, for: .steerCalls)
         var form = try await request.optionalForm()
         let agent = form.optionalID("agent_id", as: HumanAgentID.self)
         let reason = form.optionalString("reason", max: 500)
@@ -29,7 +29,7 @@ extension Telephony {
     /// `POST /api/v1/calls/{call_id}/takeover` — the asker takes the call, or names the human who does.
     func takeOverCall(_ request: Request) async throws -> Response {
         let principal = try request.requirePrincipal()
-        let known = try await changeableCall(request)
+        let known = try await call(request, for: .steerCalls)
         var form = try await request.optionalForm()
         let named = form.optionalID("agent_id", as: HumanAgentID.self)
         try form.finish()
@@ -51,7 +51,7 @@ extension Telephony {
 
     /// `POST /api/v1/calls/{call_id}/handback` — the AI takes the caller back from the human.
     func handBackCall(_ request: Request) async throws -> Response {
-        let known = try await changeableCall(request)
+        let known = try await call(request, for: .steerCalls)
         let now = Instant.now()
         let call = try await change(known.id) { call, tx in
             guard call.status == .escalated || call.handedOff, !call.status.isTerminal else {

@@ -92,7 +92,7 @@ extension Telephony {
         guard let escalation = try await EscalationStore.find(id, in: database),
             principal.tenancy.contains(escalation.workspace)
         else { throw Problem.notFound(.escalationNotFound) }
-        try principal.require(.agent, in: escalation.workspace)
+        try principal.require(.steerCalls, in: escalation.workspace)
         return escalation
     }
 

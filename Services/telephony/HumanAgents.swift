@@ -39,7 +39,7 @@ extension Telephony {
         let named = form.optionalID("workspace_id", as: WorkspaceID.self)
         let body = HumanAgentBody(&form)
         try form.finish()
-        let workspace = try principal.workspace(named, atLeast: .manager)
+        let workspace = try principal.workspace(named, for: .writeAgents)
         let now = Instant.now()
         var made = HumanAgent(
             id: HumanAgentID(), workspace: workspace, name: body.name, email: body.email, createdAt: now,
@@ -57,7 +57,7 @@ extension Telephony {
 
     /// `PUT /api/v1/agents/{agent_id}` — what the body leaves out goes back to its default.
     func updateHumanAgent(_ request: Request) async throws -> Response {
-        let known = try await changeableAgent(request, atLeast: .manager)
+        let known = try await humanAgent(request, for: .writeAgents)
         var form = try await request.form()
         let body = HumanAgentBody(&form)
         try form.finish()
@@ -74,8 +74,8 @@ extension Telephony {
     /// `PATCH /api/v1/agents/{agent_id}/availability` — a manager's, or the agent's own business.
     func updateAvailability(_ request: Request) async throws -> Response {
         let principal = try request.requirePrincipal()
-        let known = try await changeableAgent(request, atLeast: .agent)
-        if known.user != principal.user { try principal.require(.manager, in: known.workspace) }
+        let known = try await humanAgent(request)
+        if known.user != principal.user { try principal.require(.setAvailability, in: known.workspace) }
         var form = try await request.form()
         let isAvailable = form.bool("is_available")
         try form.finish()
@@ -88,7 +88,7 @@ extension Telephony {
 
     /// `DELETE /api/v1/agents/{agent_id}` — 400 while a call depends on them.
     func deleteHumanAgent(_ request: Request) async throws -> Response {
-        let known = try await changeableAgent(request, atLeast: .manager)
+        let known = try await humanAgent(request, for: .writeAgents)
         try await database.transaction { (tx: borrowing Transaction) in
             guard let agent = try await HumanAgentStore.lock(known.id, tx) else {
                 throw Problem.notFound(.agentNotFound)
@@ -108,13 +108,14 @@ extension Telephony {
 
     // MARK: Pieces
 
-    private func changeableAgent(_ request: Request, atLeast role: WorkspaceRole) async throws -> HumanAgent {
+    /// The agent a route names, if the asker sees them and may do `action` to them.
+    private func humanAgent(_ request: Request, for action: Action = .readAgents) async throws -> HumanAgent {
         let principal = try request.requirePrincipal()
         let id = try request.pathID("agent_id", as: HumanAgentID.self, or: .agentNotFound)
         guard let agent = try await HumanAgentStore.find(id, tenancy: principal.tenancy, in: database) else {
             throw Problem.notFound(.agentNotFound)
         }
-        try principal.require(role, in: agent.workspace)
+        try principal.require(action, in: agent.workspace)
         return agent
     }
 

@@ -14,7 +14,7 @@ extension Telephony {
     /// told to whichever replica holds the conversation.
     func interveneCall(_ request: Request) async throws -> Response {
         let principal = try request.requirePrincipal()
-        let known = try await changeableCall(request)
+        let known = try await call(request, for: .steerCalls)
         var form = try await request.form()
         let action = form.choice("action", as: Intervention.self)
         let message = form.optionalString("message", min: 1, max: 2000)

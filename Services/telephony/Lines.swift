@@ -32,7 +32,7 @@ extension Telephony {
         let label = form.optionalString("label", max: 200) ?? ""
         let isActive = form.optionalBool("is_active", default: true)
         try form.finish()
-        let workspace = try principal.workspace(named, atLeast: .manager)
+        let workspace = try principal.workspace(named, for: .writeAgents)
         let now = Instant.now()
         let line = Line(
             id: PhoneNumberID(), workspace: workspace, number: number, agent: agent, label: label,
@@ -101,7 +101,7 @@ extension Telephony {
 
     private func changeableLine(_ request: Request) async throws -> Line {
         let line = try await visibleLine(request)
-        try request.requirePrincipal().require(.manager, in: line.workspace)
+        try request.requirePrincipal().require(.writeAgents, in: line.workspace)
         return line
     }
 

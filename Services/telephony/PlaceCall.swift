@@ -16,7 +16,7 @@ extension Telephony {
         let named = form.optionalID("workspace_id", as: WorkspaceID.self)
         let priority = form.optionalChoice("priority", as: CallPriority.self) ?? .medium
         try form.finish()
-        let workspace = try principal.workspace(named, atLeast: .agent)
+        let workspace = try principal.workspace(named, for: .placeCalls)
         let order = CallOrder(
             workspace: workspace, to: to, from: from, business: business, agent: template, metadata: metadata,
             priority: priority)

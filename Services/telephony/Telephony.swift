@@ -87,10 +87,10 @@ extension Telephony {
         return call
     }
 
-    /// The same, for those who may change it.
-    func changeableCall(_ request: Request) async throws -> Call {
+    /// The same, for those who may do `action` to it.
+    func call(_ request: Request, for action: Action) async throws -> Call {
         let call = try await visibleCall(request)
-        try request.requirePrincipal().require(.agent, in: call.workspace)
+        try request.requirePrincipal().require(action, in: call.workspace)
         return call
     }
 

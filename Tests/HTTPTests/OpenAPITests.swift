@@ -15,10 +15,10 @@ import Testing
             returns: [200: .page("notes", of: note)]
         ) { _ in .empty() },
         Route.post(
-            "/api/v1/notes", "Write a note", detail: "One note.", id: "writeNote", access: .roles([.admin]),
+            "/api/v1/notes", "Write a note", detail: "One note.", id: "writeNote", access: .may(.readAudit),
             limit: .analytics, body: note, returns: [201: note, 402: nil], idempotent: true
         ) { _ in .empty() },
-        Route.delete("/api/notes/{id}/", "Delete a note", access: .staff) { _ in .empty() },
+        Route.delete("/api/notes/{id}/", "Delete a note", access: .may(.createUsers)) { _ in .empty() },
         Route.put(
             "/api/notes/{slug}/", "Replace", tag: "other", access: .member, path: [.path("slug", .string(max: 9))],
             consumes: .form
@@ -49,7 +49,7 @@ import Testing
         let write = try operation("/api/v1/notes", "post")
         #expect(write["operationId"] == "writeNote")
         #expect(write["description"] == "One note.")
-        #expect(write["x-switchboard-access"] == "roles:admin")
+        #expect(write["x-switchboard-access"] == "audit.read")
         #expect(write["parameters"]?.array?.last?["name"] == "Idempotency-Key")
         #expect(
             write["requestBody"]?["content"]?["application/json"]?["schema"] == ["$ref": "#/components/schemas/Note"])

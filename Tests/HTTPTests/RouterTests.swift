@@ -111,15 +111,15 @@ import Testing
         arguments: [
             ("/everyone", nil, 200), ("/everyone", "nonsense", 200), ("/signed", nil, 200), ("/member", nil, 401),
             ("/member", "nonsense", 401), ("/member", "agent", 200), ("/agents", "user", 403),
-            ("/agents", "agent", 200),
+            ("/agents", "caller", 200),
             ("/agents", "admin", 200), ("/staff", "user", 403), ("/staff", "staff", 200), ("/staff", "admin", 200),
             ("/admins", "staff", 403), ("/admins", "admin", 200), ("/internal", nil, 200),
         ] as [(String, String?, Int)])
     func `access is enforced before the handler`(_ path: String, _ token: String?, _ status: Int) async throws {
         let routes = [
             echo("/everyone"), echo("/signed", access: .signed), echo("/member", access: .member),
-            echo("/agents", access: .roles([.agent])), echo("/staff", access: .staff),
-            echo("/admins", access: .roles([.admin])), echo("/internal", access: .internal),
+            echo("/agents", access: .may(.placeCalls)), echo("/staff", access: .may(.createUsers)),
+            echo("/admins", access: .may(.readAudit)), echo("/internal", access: .internal),
         ]
         let response = await TestClient(router(routes), token: token).get(path)
         #expect(response.status == status)

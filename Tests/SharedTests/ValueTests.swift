@@ -93,20 +93,20 @@ import Testing
 
     @Test func `a stranger's workspace is not found, a low role is forbidden`() throws {
         let anna = person([workspaces[0]: .agent])
-        try anna.require(.viewer, in: workspaces[0])
-        try anna.require(.agent, in: workspaces[0])
-        let forbidden = #expect(throws: Problem.self) { try anna.require(.manager, in: workspaces[0]) }
+        try anna.require(.readCalls, in: workspaces[0])
+        try anna.require(.steerCalls, in: workspaces[0])
+        let forbidden = #expect(throws: Problem.self) { try anna.require(.writeAgents, in: workspaces[0]) }
         #expect(forbidden?.status == 403)
-        let hidden = #expect(throws: Problem.self) { try anna.require(.viewer, in: workspaces[1]) }
+        let hidden = #expect(throws: Problem.self) { try anna.require(.readCalls, in: workspaces[1]) }
         #expect(hidden?.code == .workspaceNotFound)
-        #expect(throws: Problem.self) { try anna.workspace(workspaces[1]) }
-        #expect(try anna.workspace(nil) == workspaces[0])
-        #expect(throws: Problem.self) { try person([:]).workspace(nil) }
+        #expect(throws: Problem.self) { try anna.workspace(workspaces[1], for: .readCalls) }
+        #expect(try anna.workspace(nil, for: .readCalls) == workspaces[0])
+        #expect(throws: Problem.self) { try person([:]).workspace(nil, for: .readCalls) }
     }
 
     @Test func `an admin sees and may do everything`() throws {
         let admin = person(.admin, [:])
-        try admin.require(.owner, in: workspaces[0])
+        try admin.require(.changeSubscription, in: workspaces[0])
         #expect(admin.tenancy == .all)
         #expect(admin.tenancy.ids == nil)
         #expect(admin.tenancy.contains(workspaces[2]))

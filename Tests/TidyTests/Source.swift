@@ -24,7 +24,8 @@ struct Source {
         switch parts.first {
         case "Gateway": return "Gateway"
         case "Shared" where parts.count > 2 && parts[1] != "C": return parts[1]
-        // A library that one service needs has a folder of its own inside it, beginning with a capital letter.
+        // A library that one service needs has a folder of its own inside it, beginning with a capital letter; other
+        // folders only sort the files of a large service.
         case "Services" where parts.count > 3 && parts[2].first?.isUppercase == true: return parts[2]
         case "Services" where parts.count > 2: return "Services/\(parts[1])"
         default: return nil

@@ -9,10 +9,8 @@ public enum Access: Sendable, Hashable {
     case signed
     /// Any valid token.
     case member
-    /// One of these roles; admins always.
-    case roles([Role])
-    /// 001's `is_staff`; admins always.
-    case staff
+    /// Whoever may do this to something; the handler asks about the thing itself.
+    case may(Action)
     /// Programs of ours only; the gateway never forwards it.
     case `internal`
 
@@ -20,7 +18,7 @@ public enum Access: Sendable, Hashable {
     public var needsPrincipal: Bool {
         switch self {
         case .everyone, .signed, .internal: false
-        case .member, .roles, .staff: true
+        case .member, .may: true
         }
     }
 
@@ -30,22 +28,16 @@ public enum Access: Sendable, Hashable {
         case .everyone: "everyone"
         case .signed: "signed"
         case .member: "member"
-        case .roles(let roles): "roles:" + roles.map(\.rawValue).joined(separator: ",")
-        case .staff: "staff"
+        case .may(let action): action.rawValue
         case .internal: "internal"
         }
     }
 
-    /// - Throws: 403 when the person is not among those the route is for.
+    /// - Throws: 403 when there is nothing the person may do this to.
     public func admit(_ principal: Principal) throws(Problem) {
         switch self {
         case .everyone, .signed, .internal, .member: return
-        case .roles(let roles):
-            if principal.isAdmin || roles.contains(principal.role) { return }
-            throw .forbidden("This is for the role \(roles.map(\.rawValue).joined(separator: " or ")).")
-        case .staff:
-            if principal.isAdmin || principal.staff { return }
-            throw .forbidden("This is for staff.")
+        case .may(let action): try principal.require(action)
         }
     }
 }

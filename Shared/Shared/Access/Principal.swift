@@ -42,27 +42,59 @@ public struct Principal: Sendable, Hashable {
     /// Which workspaces' rows this person sees.
     public var tenancy: Tenancy { isAdmin ? .all : .only(workspaces.keys.sorted()) }
 
+    /// Which workspaces' rows this person may do `action` to.
+    public func tenancy(for action: Action) -> Tenancy {
+        if isAdmin || staff && action.grant.isForStaff { return .all }
+        guard let least = action.grant.leastRole else { return .only([]) }
+        return .only(workspaces.filter { $0.value >= least }.keys.sorted())
+    }
+
     public func role(in workspace: WorkspaceID) -> WorkspaceRole? {
         isAdmin ? .owner : workspaces[workspace]
     }
 
-    /// Passes when this person may act as `least` or more there.
+    /// Passes when there can be something this person may do `action` to.
+    /// - Throws: 403.
+    public func require(_ action: Action) throws(Problem) {
+        let grant = action.grant
+        if isAdmin || grant.isForOneself || staff && grant.isForStaff { return }
+        guard let least = grant.leastRole else {
+            throw .forbidden(grant.isForStaff ? "This is for staff." : "This is for admins.")
+        }
+        // Viewers are let in with no workspace at all: their lists are empty, which is no offence.
+        guard least > .viewer, !workspaces.values.contains(where: { $0 >= least }) else { return }
+        throw .forbidden("This needs the role \(least.rawValue) in a workspace.")
+    }
+
+    /// Passes when this person may do `action` to what `workspace` holds.
     /// - Throws: 404 for a workspace they do not belong to (its existence is nobody's business), 403 for too low a
     ///   role.
-    public func require(_ least: WorkspaceRole, in workspace: WorkspaceID) throws(Problem) {
+    public func require(_ action: Action, in workspace: WorkspaceID) throws(Problem) {
+        if staff && action.grant.isForStaff { return }
         guard let role = role(in: workspace) else { throw .notFound(.workspaceNotFound) }
+        if isAdmin { return }
+        guard let least = action.grant.leastRole else {
+            throw .forbidden(action.grant.isForStaff ? "This is for staff." : "This is for admins.")
+        }
         guard role >= least else {
             throw .forbidden("This needs the role \(least.rawValue) in the workspace; yours is \(role.rawValue).")
         }
     }
 
+    /// Passes when this person may do `action` to `user`, or to what is theirs alone.
+    /// - Throws: 404 for somebody else: who has an account is nobody's business.
+    public func require(_ action: Action, of user: UserID) throws(Problem) {
+        let grant = action.grant
+        if isAdmin || staff && grant.isForStaff || user == self.user && grant.isForOneself { return }
+        if user == self.user { throw .forbidden("This is for \(grant.isForStaff ? "staff" : "admins").") }
+        throw .notFound(.userNotFound)
+    }
+
     /// The workspace a request means: the named one, or `defaultWorkspace`.
     /// - Throws: 404 when it is not theirs or they have none, 403 for too low a role.
-    public func workspace(
-        _ named: WorkspaceID?, atLeast least: WorkspaceRole = .viewer
-    ) throws(Problem) -> WorkspaceID {
+    public func workspace(_ named: WorkspaceID?, for action: Action) throws(Problem) -> WorkspaceID {
         guard let workspace = named ?? defaultWorkspace else { throw .notFound(.workspaceNotFound) }
-        try require(least, in: workspace)
+        try require(action, in: workspace)
         return workspace
     }
 
