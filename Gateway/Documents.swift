@@ -18,12 +18,19 @@ struct Documents: Sendable {
 
     var routes: [Route] {
         var routes: [Route] = [
-            .get("/api/schema/", "This description (OpenAPI 3.1), from every program's own route table", tag: "documents",
-                family: .plain, access: .everyone, limit: .none, returns: .ok(.anyObject)) { _ in await schema() },
-            .get("/.well-known/security.txt", "Whom to tell of a weakness (RFC 9116)", tag: "documents", family: .plain,
-                access: .everyone, limit: .none, returns: .ok(.string), produces: "text/plain") { _ in security() },
-            .get("/", "Where to begin", tag: "documents", family: .plain, access: .everyone, limit: .none,
-                returns: .ok(.string), produces: "text/html") { _ in .html(200, Pages.home) },
+            .get(
+                "/api/schema/", "This description (OpenAPI 3.1), from every program's own route table",
+                tag: "documents",
+                family: .plain, access: .everyone, limit: .none, returns: .ok(.anyObject)
+            ) { _ in await schema() },
+            .get(
+                "/.well-known/security.txt", "Whom to tell of a weakness (RFC 9116)", tag: "documents", family: .plain,
+                access: .everyone, limit: .none, returns: .ok(.string), produces: "text/plain"
+            ) { _ in security() },
+            .get(
+                "/", "Where to begin", tag: "documents", family: .plain, access: .everyone, limit: .none,
+                returns: .ok(.string), produces: "text/html"
+            ) { _ in .html(200, Pages.home) },
         ]
         if let assets {
             routes.append(assets.route("/assets/docs", "Parts of the documentation pages"))
@@ -41,11 +48,13 @@ struct Documents: Sendable {
         let hasAssets = assets != nil
         // `/api/redoc/` and `/redoc/` would otherwise both be called getRedoc.
         let id = "get" + path.split(separator: "/").map(\.capitalized).joined()
-        return .get(path, summary, id: id, tag: "documents", family: .plain, access: .everyone, limit: .none,
+        return .get(
+            path, summary, id: id, tag: "documents", family: .plain, access: .everyone, limit: .none,
             returns: .ok(.string), produces: "text/html"
         ) { _ in
             guard hasAssets else {
-                throw Problem(.notFound, "The documentation pages are not unpacked here; /api/schema/ has the description.")
+                throw Problem(
+                    .notFound, "The documentation pages are not unpacked here; /api/schema/ has the description.")
             }
             return .html(200, html)
         }
@@ -56,7 +65,11 @@ struct Documents: Sendable {
         var documents = [own()]
         var missing: [String] = []
         for owner in Owner.allCases {
-            if let document = await document(of: owner) { documents.append(document) } else { missing.append(owner.rawValue) }
+            if let document = await document(of: owner) {
+                documents.append(document)
+            } else {
+                missing.append(owner.rawValue)
+            }
         }
         let merged = OpenAPI.merge(documents, title: "Switchboard", servers: [publicURL])
         var response = Response.json(200, merged)

@@ -40,7 +40,8 @@ struct Front: Sendable {
                 guard let segments = request.pathSegments?.filter({ !$0.isEmpty }) else {
                     throw Problem(.badRequest, "The path has a malformed escape.")
                 }
-                guard !segments.contains(where: { $0 == "." || $0 == ".." || $0 == "internal" && segments.first == $0 }) else {
+                guard !segments.contains(where: { $0 == "." || $0 == ".." || $0 == "internal" && segments.first == $0 })
+                else {
                     throw Problem(.routeNotFound, "There is nothing at this address.")
                 }
                 let entry = table.entry(for: segments)
@@ -66,7 +67,8 @@ struct Front: Sendable {
             } catch let problem as Problem {
                 if problem.status >= 500 {
                     log.error(
-                        "request.failed", ("code", "\(problem.code.rawValue)"), ("program", "\(owner?.rawValue ?? "gateway")"),
+                        "request.failed", ("code", "\(problem.code.rawValue)"),
+                        ("program", "\(owner?.rawValue ?? "gateway")"),
                         ("error", "\(problem.cause.map { "\($0)" } ?? problem.message)"))
                 }
                 response = .problem(problem, family: family)
@@ -98,14 +100,16 @@ struct Front: Sendable {
 
     /// One line a request. It names the program and the path's owner, never the query: queries may hold tokens.
     private func note(
-        _ response: Response, _ request: Request, _ owner: Owner?, _ principal: Principal?, _ began: ContinuousClock.Instant
+        _ response: Response, _ request: Request, _ owner: Owner?, _ principal: Principal?,
+        _ began: ContinuousClock.Instant
     ) {
         let spent = began.duration(to: .now)
         let program = owner?.rawValue ?? "gateway"
         Self.durations[program]?.observe(spent)
         guard log.least <= .info else { return }
         var fields: [(String, LogValue)] = [
-            ("method", .string(request.method.name)), ("program", .string(program)), ("status", .int(Int64(response.status))),
+            ("method", .string(request.method.name)), ("program", .string(program)),
+            ("status", .int(Int64(response.status))),
             ("ms", .double(spent.inSeconds * 1000)), ("request_id", .string(request.id)),
         ]
         if let principal { fields.append(("user", .string(principal.user.text))) }
@@ -169,7 +173,9 @@ struct TrustedProxies: Sendable {
 
     /// The address a request is counted under: the last one in the list that is no proxy of ours.
     func caller(of request: Request) -> String {
-        guard addresses.contains(request.peer), let list = request.headers["X-Forwarded-For"] else { return request.peer }
+        guard addresses.contains(request.peer), let list = request.headers["X-Forwarded-For"] else {
+            return request.peer
+        }
         let hops = list.split(separator: ",").map { $0.filter { $0 != " " } }
         return hops.last { !addresses.contains($0) && Address(host: $0, port: 0) != nil } ?? request.peer
     }

@@ -55,23 +55,29 @@ enum GatewayService {
                 facesStrangers: true)
             described.json = router.openAPI
             let front = Front(
-                table: RouteTable(), own: router, tokens: tokens, limits: limits, forward: Forward(upstreams: upstreams),
-                tunnel: Tunnel(upstreams: upstreams), origins: Origins(allowed: Set(origins)), proxies: proxies, log: log)
+                table: RouteTable(), own: router, tokens: tokens, limits: limits,
+                forward: Forward(upstreams: upstreams),
+                tunnel: Tunnel(upstreams: upstreams), origins: Origins(allowed: Set(origins)), proxies: proxies,
+                log: log)
             return [
                 hub,
                 tokens,
                 Broadcast(name: "frames", topics: [.realtimeFrames], from: .end, kafka: kafka, log: log) {
                     try frames.take($0)
                 },
-                Server(port: internalPort, host: host, router: Router([], program: "gateway-internal", log: log), name: "internal"),
+                Server(
+                    port: internalPort, host: host, router: Router([], program: "gateway-internal", log: log),
+                    name: "internal"),
                 Server(port: port, host: host, tls: tls, log: log) { await front.respond(to: $0) },
             ]
         }
     }
 
     private static let live = Route.get(
-        "/live", "Calls as they happen, in a browser", tag: "documents", family: .plain, access: .everyone, limit: .none,
-        returns: .ok(.string), produces: "text/html") { _ in .html(200, Pages.live) }
+        "/live", "Calls as they happen, in a browser", tag: "documents", family: .plain, access: .everyone,
+        limit: .none,
+        returns: .ok(.string), produces: "text/html"
+    ) { _ in .html(200, Pages.live) }
 
     private static func upstreams(_ settings: Settings) -> Upstreams {
         var addresses: [Owner: [(host: String, port: Int)]] = [:]

@@ -72,7 +72,8 @@ final class Session {
         case "call":
             let call = try callID(data)
             guard calls.contains(call) || calls.count < Self.callsMax else {
-                throw Problem(.conflict, "One socket follows at most \(Self.callsMax) calls; subscribe to all_calls instead.")
+                throw Problem(
+                    .conflict, "One socket follows at most \(Self.callsMax) calls; subscribe to all_calls instead.")
             }
             // Whose call it is, only its owner knows.
             try await backlog.mayFollow(call, token)
@@ -146,7 +147,9 @@ final class Session {
     private func refuse(_ problem: Problem) {
         var data: JSONObject = ["code": .string(problem.code.rawValue), "message": .string(problem.message)]
         if !problem.fields.isEmpty {
-            data["details"] = ["fields": .object(JSONObject(problem.fields.map { ($0.name, .array([.string($0.message)])) }))]
+            data["details"] = [
+                "fields": .object(JSONObject(problem.fields.map { ($0.name, .array([.string($0.message)])) }))
+            ]
         }
         say("error", .object(data))
     }

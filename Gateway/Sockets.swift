@@ -16,14 +16,17 @@ struct Sockets: Sendable {
     var routes: [Route] {
         [
             .post(
-                "/api/v1/ws/ticket", "A ticket that opens one socket within 30 seconds", tag: "realtime", access: .member,
+                "/api/v1/ws/ticket", "A ticket that opens one socket within 30 seconds", tag: "realtime",
+                access: .member,
                 returns: [201: .object(.required("ticket", .string), .required("expires_at", .instant))]
             ) { try issue($0) },
             .get(
                 "/ws/calls", "The live stream of calls (WebSocket, document 003 §2)", tag: "realtime", family: .manager,
                 access: .everyone, limit: .none,
                 query: [
-                    .query("token", .string, "An access token. A ticket or `Sec-WebSocket-Protocol: bearer, <token>` is better."),
+                    .query(
+                        "token", .string,
+                        "An access token. A ticket or `Sec-WebSocket-Protocol: bearer, <token>` is better."),
                     .query("ticket", .string, "From POST /api/v1/ws/ticket."),
                 ], returns: [101: nil]
             ) { try await open($0) },
@@ -66,7 +69,9 @@ struct Sockets: Sendable {
             return (token, nil)
         }
         if let token = query.first(where: { $0.0 == "token" })?.1 { return (token, nil) }
-        let offered = (request.headers["Sec-WebSocket-Protocol"] ?? "").split(separator: ",").map { $0.filter { $0 != " " } }
+        let offered = (request.headers["Sec-WebSocket-Protocol"] ?? "").split(separator: ",").map {
+            $0.filter { $0 != " " }
+        }
         if offered.count == 2, offered[0] == "bearer" { return (offered[1], "bearer") }
         if let token = request.bearerToken { return (token, nil) }
         throw .unauthorized()

@@ -53,7 +53,8 @@ final class UpstreamPool: @unchecked Sendable {
                 tried.insert(replica)
             }
         }
-        throw Problem(.upstreamUnavailable, "The part of the system that answers this is not reachable; try again shortly.")
+        throw Problem(
+            .upstreamUnavailable, "The part of the system that answers this is not reachable; try again shortly.")
     }
 
     /// The exchange went well: the connection is kept if it can carry another.
@@ -115,7 +116,9 @@ final class Upstreams: @unchecked Sendable {
         guard url.hasPrefix("http://") else { return nil }
         let authority = url.dropFirst(7).prefix { $0 != "/" }
         guard let colon = authority.lastIndex(of: ":") else { return (String(authority), 80) }
-        guard let port = Int(authority[authority.index(after: colon)...]), (1...65_535).contains(port) else { return nil }
+        guard let port = Int(authority[authority.index(after: colon)...]), (1...65_535).contains(port) else {
+            return nil
+        }
         let host = authority[..<colon].filter { $0 != "[" && $0 != "]" }
         return (String(host), port)
     }

@@ -49,7 +49,8 @@ enum AuthService {
             throw Program.Usage(text: "usage: AUTH_NEW_PASSWORD=… auth create-superuser --email someone@example.com")
         }
         let made = try await accounts.createSuperuser(email, password: password)
-        Program.say(made ? "\(email.text) is an admin now." : "\(email.text) was an admin already; the password is set anew.")
+        Program.say(
+            made ? "\(email.text) is an admin now." : "\(email.text) was an admin already; the password is set anew.")
     }
 }
 

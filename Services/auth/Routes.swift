@@ -7,16 +7,26 @@ enum Routes {
 
     private static func signIn(_ accounts: Accounts) -> [Route] {
         [
-            .post("/api/auth/register/", "Register a person and their workspace", access: .everyone,
-                body: Schemas.registration, returns: [201: Schemas.tokens]) { try await accounts.register($0) },
-            .post("/api/auth/login/", "Log in by e-mail or user name", access: .everyone,
-                body: Schemas.login, returns: .ok(Schemas.tokens)) { try await accounts.logIn($0) },
-            .post("/api/auth/refresh/", "Exchange a refresh token for new tokens", access: .everyone,
-                body: Schemas.refresh, returns: .ok(Schemas.tokens)) { try await accounts.refresh($0) },
-            .post("/api/auth/logout/", "End this session, or the one a refresh token belongs to", access: .member,
-                body: Schemas.logout, returns: .nothing) { try await accounts.logOut($0) },
-            .get("/.well-known/jwks.json", "The keys access tokens are signed with", access: .everyone, limit: .none,
-                returns: .ok(Schemas.keySet)) { _ in accounts.keySet() },
+            .post(
+                "/api/auth/register/", "Register a person and their workspace", access: .everyone,
+                body: Schemas.registration, returns: [201: Schemas.tokens]
+            ) { try await accounts.register($0) },
+            .post(
+                "/api/auth/login/", "Log in by e-mail or user name", access: .everyone,
+                body: Schemas.login, returns: .ok(Schemas.tokens)
+            ) { try await accounts.logIn($0) },
+            .post(
+                "/api/auth/refresh/", "Exchange a refresh token for new tokens", access: .everyone,
+                body: Schemas.refresh, returns: .ok(Schemas.tokens)
+            ) { try await accounts.refresh($0) },
+            .post(
+                "/api/auth/logout/", "End this session, or the one a refresh token belongs to", access: .member,
+                body: Schemas.logout, returns: .nothing
+            ) { try await accounts.logOut($0) },
+            .get(
+                "/.well-known/jwks.json", "The keys access tokens are signed with", access: .everyone, limit: .none,
+                returns: .ok(Schemas.keySet)
+            ) { _ in accounts.keySet() },
         ]
     }
 
@@ -24,7 +34,7 @@ enum Routes {
         [
             .get("/api/users/users/me/", "Who I am", access: .member, returns: .ok(Schemas.user)) {
                 try await accounts.me($0)
-            },
+            }
         ]
     }
 }

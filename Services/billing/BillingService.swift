@@ -8,9 +8,12 @@ import Shared
 @main
 enum BillingService {
     static func main() {
-        Service.main("billing", commands: Program.commands("billing") { settings, database in
-            consumer(Program(settings, "billing", port: 8102))
-        }) { settings in
+        Service.main(
+            "billing",
+            commands: Program.commands("billing") { settings, database in
+                consumer(Program(settings, "billing", port: 8102))
+            }
+        ) { settings in
             let program = Program(settings, "billing", port: 8102)
             let free = FreePlan(
                 callLimit: Int64(settings.int("FREE_PLAN_CALL_LIMIT", default: 1_000)),

@@ -6,15 +6,23 @@ import Shared
 enum Routes {
     static func list(_ subscriptions: Subscriptions) -> [Route] {
         [
-            .get("/api/subscriptions/plans/", "Plans one can subscribe to", access: .may(.readPlans), query: .classicPage,
-                returns: .ok(Schema.results(of: Schemas.plan))) { try await subscriptions.listPlans($0) },
-            .get("/api/subscriptions/plans/{id}/", "A plan by id or slug", access: .may(.readPlans),
-                path: [.path("id", .string, "The plan's id or slug.")], returns: .ok(Schemas.plan)) {
+            .get(
+                "/api/subscriptions/plans/", "Plans one can subscribe to", access: .may(.readPlans),
+                query: .classicPage,
+                returns: .ok(Schema.results(of: Schemas.plan))
+            ) { try await subscriptions.listPlans($0) },
+            .get(
+                "/api/subscriptions/plans/{id}/", "A plan by id or slug", access: .may(.readPlans),
+                path: [.path("id", .string, "The plan's id or slug.")], returns: .ok(Schemas.plan)
+            ) {
                 try await subscriptions.readPlan($0)
             },
-            .get("/api/subscriptions/current/", "A workspace's subscription and what it has used", access: .may(.readSubscription),
+            .get(
+                "/api/subscriptions/current/", "A workspace's subscription and what it has used",
+                access: .may(.readSubscription),
                 query: [.query("workspace", .uuid, "Default: the caller's own.")],
-                returns: .ok(Schemas.current)) { try await subscriptions.readCurrent($0) },
+                returns: .ok(Schemas.current)
+            ) { try await subscriptions.readCurrent($0) },
         ]
     }
 }

@@ -141,7 +141,8 @@ enum ConfigData {
         .optional(
             "quality_assurance",
             .object(
-                .optional("enabled", .boolean, "Default true."), .optional("sentiment_analysis", .boolean, "Default true."),
+                .optional("enabled", .boolean, "Default true."),
+                .optional("sentiment_analysis", .boolean, "Default true."),
                 .optional("compliance_check", .boolean, "Default true."),
                 .optional("min_score_threshold", .number(min: 0, max: 1), "Default 0.6."))),
         .optional(

@@ -54,7 +54,9 @@ extension Embedder {
                 return vectors
             },
             question: { text, _, _ in
-                guard let vector = try await requested(of: [text], endpoint, within: endpoint.questionWithin, client).first
+                guard
+                    let vector = try await requested(of: [text], endpoint, within: endpoint.questionWithin, client)
+                        .first
                 else { throw Refused(reason: "no vector came") }
                 return vector
             })
@@ -88,7 +90,9 @@ extension Embedder {
             else { throw Refused(reason: "a vector does not have \(WordVector.dimensions) finite numbers") }
             vectors[index] = vector
         }
-        guard vectors.allSatisfy({ !$0.isEmpty }) else { throw Refused(reason: "fewer vectors came than were asked for") }
+        guard vectors.allSatisfy({ !$0.isEmpty }) else {
+            throw Refused(reason: "fewer vectors came than were asked for")
+        }
         return vectors
     }
 }

@@ -8,7 +8,9 @@ import Shared
 @main
 enum KnowledgeService {
     static func main() {
-        var commands = Program.commands("knowledge") { settings, _ in consumer(Program(settings, "knowledge", port: 8105)) }
+        var commands = Program.commands("knowledge") { settings, _ in
+            consumer(Program(settings, "knowledge", port: 8105))
+        }
         commands["reindex"] = { _, settings in
             let program = Program(settings, "knowledge", port: 8105)
             let embedder = embedder(settings)

@@ -16,7 +16,8 @@ extension Knowledge {
         }
         try form.finishRefusingUnknown()
         let found = try await EntryStore.page(
-            try request.requirePrincipal().tenancy, business: business, search: search.flatMap { $0.isEmpty ? nil : $0 },
+            try request.requirePrincipal().tenancy, business: business,
+            search: search.flatMap { $0.isEmpty ? nil : $0 },
             before: before, page, database)
         return .json { json in
             json.object { json in

@@ -47,7 +47,9 @@ enum Passages {
     }
 
     private static func joined(_ pieces: [Piece]) -> String {
-        pieces.enumerated().reduce("") { $0 + ($1.offset == 0 ? "" : $1.element.continues ? " " : "\n") + $1.element.text }
+        pieces.enumerated().reduce("") {
+            $0 + ($1.offset == 0 ? "" : $1.element.continues ? " " : "\n") + $1.element.text
+        }
     }
 
     private static func pieces(_ content: String) -> [Piece] {

@@ -18,7 +18,8 @@ enum ReindexStore {
             GROUP BY e.id ORDER BY e.id LIMIT 20
             """)
         return try rows.map { row in
-            Stale(entryID: try row["id"], title: try row["title"], passageIDs: try row["ids"], bodies: try row["bodies"])
+            Stale(
+                entryID: try row["id"], title: try row["title"], passageIDs: try row["ids"], bodies: try row["bodies"])
         }
     }
 

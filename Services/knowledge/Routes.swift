@@ -8,16 +8,22 @@ extension Knowledge {
     /// Document 003 §5, and the search.
     private var entries: [Route] {
         [
-            .get("/api/v1/knowledge", "List knowledge entries, newest first", access: .may(.readKnowledge), query: Schemas.entryQuery,
+            .get(
+                "/api/v1/knowledge", "List knowledge entries, newest first", access: .may(.readKnowledge),
+                query: Schemas.entryQuery,
                 returns: .ok(.page("entries", of: Schemas.entry)), handler: listEntries),
-            .post("/api/v1/knowledge", "Add a knowledge entry", access: .may(.writeKnowledge), body: Schemas.entryBody,
+            .post(
+                "/api/v1/knowledge", "Add a knowledge entry", access: .may(.writeKnowledge), body: Schemas.entryBody,
                 returns: .created(Schemas.answer("entry", Schemas.entry)), deadline: .seconds(30), idempotent: true,
                 handler: addEntry),
-            .delete("/api/v1/knowledge/{entry_id}", "Delete a knowledge entry", access: .may(.writeKnowledge),
+            .delete(
+                "/api/v1/knowledge/{entry_id}", "Delete a knowledge entry", access: .may(.writeKnowledge),
                 path: [.path("entry_id", .integer)], returns: .ok(Schemas.done), handler: removeEntry),
-            .get("/api/v1/knowledge/search", "Find passages that answer a question", access: .may(.readKnowledge),
+            .get(
+                "/api/v1/knowledge/search", "Find passages that answer a question", access: .may(.readKnowledge),
                 query: Schemas.searchQuery, returns: .ok(Schemas.found), handler: searchEntries),
-            .get("/internal/search", "The same for a caller's words", tag: "knowledge", access: .internal,
+            .get(
+                "/internal/search", "The same for a caller's words", tag: "knowledge", access: .internal,
                 query: [.query("workspace_id", .uuid, required: true)] + Schemas.searchQuery,
                 returns: .ok(Schemas.found), deadline: .seconds(2), handler: searchForCall),
         ]
@@ -26,18 +32,25 @@ extension Knowledge {
     /// Document 003 §4.
     private var configs: [Route] {
         [
-            .get("/api/v1/config/business", "List business configurations, oldest first", access: .may(.readConfigs),
+            .get(
+                "/api/v1/config/business", "List business configurations, oldest first", access: .may(.readConfigs),
                 query: [.query("is_active", .boolean)],
                 returns: .ok(.object(.required("configs", .array(Schemas.config, max: ConfigStore.countMax)))),
                 handler: listConfigs),
-            .get("/api/v1/config/business/{business_id}", "One business configuration", access: .may(.readConfigs),
+            .get(
+                "/api/v1/config/business/{business_id}", "One business configuration", access: .may(.readConfigs),
                 returns: .ok(.object(.required("config", Schemas.config))), handler: readConfig),
-            .post("/api/v1/config/business", "Create a business configuration", access: .may(.writeConfigs),
+            .post(
+                "/api/v1/config/business", "Create a business configuration", access: .may(.writeConfigs),
                 body: Schemas.configBody, returns: [201: Schemas.answer("config", Schemas.config), 409: nil],
                 idempotent: true, handler: createConfig),
-            .put("/api/v1/config/business/{business_id}", "Replace a business configuration", access: .may(.writeConfigs),
-                body: Schemas.configBody, returns: .ok(Schemas.answer("config", Schemas.config)), handler: replaceConfig),
-            .delete("/api/v1/config/business/{business_id}", "Delete a business configuration",
+            .put(
+                "/api/v1/config/business/{business_id}", "Replace a business configuration",
+                access: .may(.writeConfigs),
+                body: Schemas.configBody, returns: .ok(Schemas.answer("config", Schemas.config)), handler: replaceConfig
+            ),
+            .delete(
+                "/api/v1/config/business/{business_id}", "Delete a business configuration",
                 detail: "Refused with 400 IN_USE while knowledge entries belong to it.", access: .may(.writeConfigs),
                 returns: .ok(Schemas.done), handler: removeConfig),
         ]

@@ -54,7 +54,8 @@ enum SearchStore {
             """ as Query).named("passages.find"))
         return try rows.map { row in
             FoundPassage(
-                entryID: try row["entry_id"], title: try row["title"], passage: try row["body"], score: try row["score"])
+                entryID: try row["entry_id"], title: try row["title"], passage: try row["body"], score: try row["score"]
+            )
         }
     }
 

@@ -62,7 +62,8 @@ enum Synonyms {
 
     /// Name of a group → its words.
     private static let members: [String: [String]] = Dictionary(
-        groups.compactMap { group in group.first.map { (Words.stem($0), group) } }, uniquingKeysWith: { first, _ in first })
+        groups.compactMap { group in group.first.map { (Words.stem($0), group) } },
+        uniquingKeysWith: { first, _ in first })
 
     /// The other words for a term.
     static func others(for word: String) -> [String] {

@@ -100,7 +100,8 @@ struct Lexicon: Sendable {
 
     private static let negations = [
         "aint", "ain't", "arent", "aren't", "cannot", "cant", "can't", "couldnt", "couldn't", "didnt", "didn't",
-        "doesnt", "doesn't", "dont", "don't", "hadnt", "hadn't", "hasnt", "hasn't", "havent", "haven't", "isnt", "isn't",
+        "doesnt", "doesn't", "dont", "don't", "hadnt", "hadn't", "hasnt", "hasn't", "havent", "haven't", "isnt",
+        "isn't",
         "mightnt", "mightn't", "mustnt", "mustn't", "neither", "never", "none", "nope", "nor", "not", "nothing",
         "nowhere", "shouldnt", "shouldn't", "wasnt", "wasn't", "werent", "weren't", "without", "wont", "won't",
         "wouldnt", "wouldn't", "rarely", "seldom", "despite", "no", "nobody", "lacks", "lacking",

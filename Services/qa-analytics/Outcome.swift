@@ -36,7 +36,8 @@ enum Outcome: String, Sendable, CaseIterable {
     ]
     private static let agreements = [
         "book it", "go ahead", "sign me up", "i'll take it", "i will take it", "buy it", "confirm", "confirmed",
-        "make the reservation", "reserve it", "please book", "that's correct", "yes please", "that works", "sounds good",
+        "make the reservation", "reserve it", "please book", "that's correct", "yes please", "that works",
+        "sounds good",
         "sounds great", "purchase",
     ]
 }

@@ -6,13 +6,17 @@ import Shared
 enum Routes {
     static func list(_ database: Database) -> [Route] {
         [
-            .get("/api/v1/analytics/overview", "Dashboard figures of a span of time", access: .may(.readAnalytics), limit: .analytics,
+            .get(
+                "/api/v1/analytics/overview", "Dashboard figures of a span of time", access: .may(.readAnalytics),
+                limit: .analytics,
                 query: [
-                    .query("from_date", .string, "A day (from its first instant, UTC) or an instant; default: 7 days ago."),
+                    .query(
+                        "from_date", .string, "A day (from its first instant, UTC) or an instant; default: 7 days ago."),
                     .query("to_date", .string, "A day (inclusive) or an instant (exclusive); default: now."),
                     .query("business_id", .uuid, "Only calls of this business configuration."),
                 ],
-                returns: .ok(Schemas.overview)) { try await readOverview($0, database) }
+                returns: .ok(Schemas.overview)
+            ) { try await readOverview($0, database) }
         ]
     }
 

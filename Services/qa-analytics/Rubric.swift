@@ -137,7 +137,11 @@ struct Rubric: Sendable {
         var seen: [String: Int64] = [:]
         var repeated: [Int64] = []
         for utterance in utterances where utterance.byAI && utterance.text.utf8.count > 40 {
-            if seen[utterance.text] != nil { repeated.append(utterance.id) } else { seen[utterance.text] = utterance.id }
+            if seen[utterance.text] != nil {
+                repeated.append(utterance.id)
+            } else {
+                seen[utterance.text] = utterance.id
+            }
         }
         if !repeated.isEmpty {
             findings.append(
@@ -167,7 +171,8 @@ struct Rubric: Sendable {
         if spoken.count > 2, !Words(last.text).hasAny(Self.closings) {
             findings.append(
                 Finding(
-                    area: .professionalism, code: "no_closing", reason: "The call did not close with thanks or a goodbye.",
+                    area: .professionalism, code: "no_closing",
+                    reason: "The call did not close with thanks or a goodbye.",
                     evidence: [last.id], deduction: 0.15))
         }
         let harsh = spoken.filter { $0.sentiment <= -0.5 }
@@ -197,11 +202,15 @@ struct Rubric: Sendable {
     ]
     private static let optOutAnswers = ["remove", "removed", "not call", "won't call", "list", "sorry", "understood"]
     private static let questionWords = [
-        "what", "when", "where", "who", "why", "how", "which", "can", "could", "do", "does", "is", "are", "will", "would",
+        "what", "when", "where", "who", "why", "how", "which", "can", "could", "do", "does", "is", "are", "will",
+        "would",
     ]
-    private static let greetings = ["hello", "hi", "good morning", "good afternoon", "good evening", "welcome", "thank", "thanks"]
+    private static let greetings = [
+        "hello", "hi", "good morning", "good afternoon", "good evening", "welcome", "thank", "thanks",
+    ]
     private static let closings = [
-        "thank", "thanks", "bye", "goodbye", "good day", "nice day", "lovely day", "great day", "anything else", "welcome",
+        "thank", "thanks", "bye", "goodbye", "good day", "nice day", "lovely day", "great day", "anything else",
+        "welcome",
         "take care",
     ]
     private static let empathy = [

@@ -111,7 +111,8 @@ enum ScoreStore {
             """)
         guard let row = rows.first else { throw Problem(.internalError) }
         return score.snapshot(
-            id: try row["id"], call: call.callID, version: try row["version"], reviewedBy: try row["reviewed_by"], createdAt: try row["created_at"],
+            id: try row["id"], call: call.callID, version: try row["version"], reviewedBy: try row["reviewed_by"],
+            createdAt: try row["created_at"],
             updatedAt: try row["updated_at"])
     }
 

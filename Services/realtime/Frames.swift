@@ -93,7 +93,9 @@ enum Frames {
         frame(name, workspace: call.workspaceID, call: call.callID, at, write)
     }
 
-    private static func frame(_ name: String, _ call: CallRef, _ escalation: EscalationSnapshot, _ at: Instant) -> NewFrame {
+    private static func frame(_ name: String, _ call: CallRef, _ escalation: EscalationSnapshot, _ at: Instant)
+        -> NewFrame
+    {
         frame(name, call, at) { json in
             json.object {
                 $0.field("call_id", call.callID)

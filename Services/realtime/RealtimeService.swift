@@ -9,9 +9,12 @@ import Shared
 @main
 enum RealtimeService {
     static func main() {
-        Service.main("realtime", commands: Program.commands("realtime") { settings, _ in
-            consumer(Program(settings, "realtime", port: 8106))
-        }) { settings in
+        Service.main(
+            "realtime",
+            commands: Program.commands("realtime") { settings, _ in
+                consumer(Program(settings, "realtime", port: 8106))
+            }
+        ) { settings in
             let program = Program(settings, "realtime", port: 8106)
             // A busy workspace makes some 50 frames a second: two hours of absence are made good without a reload.
             let kept = settings.int("FRAMES_KEPT", default: 10_000, in: 100...1_000_000)
@@ -30,7 +33,8 @@ enum RealtimeService {
     private static func consumer(_ program: Program) -> Consumer {
         program.consumer([.telephonyCalls, .qaScores, .authWorkspaces]) { envelope, tx in
             switch Topic(rawValue: envelope.topic) {
-            case .telephonyCalls: try await onFrame(Frames.of(try envelope.event(as: CallEvent.self), at: envelope.time), tx)
+            case .telephonyCalls:
+                try await onFrame(Frames.of(try envelope.event(as: CallEvent.self), at: envelope.time), tx)
             case .qaScores: try await onFrame(Frames.of(try envelope.event(as: ScoreEvent.self), at: envelope.time), tx)
             case .authWorkspaces:
                 if case .deleted(let id) = try envelope.event(as: WorkspaceEvent.self) { FrameStore.erase(id, tx) }

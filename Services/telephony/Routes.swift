@@ -21,10 +21,12 @@ extension Telephony {
                 "/api/v1/calls/{call_id}/interactions", "The transcript", access: .may(.readCalls),
                 query: Schemas.transcriptQuery, returns: .ok(Schemas.interactions), handler: listInteractions),
             .post(
-                "/api/v1/calls/{call_id}/escalate", "Hand the call to a human", access: .may(.steerCalls), body: Schemas.escalate,
+                "/api/v1/calls/{call_id}/escalate", "Hand the call to a human", access: .may(.steerCalls),
+                body: Schemas.escalate,
                 returns: .ok(Schemas.escalationAnswer), idempotent: true, handler: escalateCall),
             .post(
-                "/api/v1/calls/{call_id}/intervene", "Whisper to, pause, resume or redirect the AI", access: .may(.steerCalls),
+                "/api/v1/calls/{call_id}/intervene", "Whisper to, pause, resume or redirect the AI",
+                access: .may(.steerCalls),
                 body: Schemas.intervene, returns: .ok(Schemas.done), handler: interveneCall),
             .post(
                 "/api/v1/calls/{call_id}/end", "End the call", access: .may(.steerCalls), body: Schemas.endBody,
@@ -36,7 +38,8 @@ extension Telephony {
                 "/api/v1/calls/{call_id}/notes", "The notes", access: .may(.readCalls), query: .managerPage,
                 returns: .ok(.page("notes", of: Schemas.note)), handler: listNotes),
             .post(
-                "/api/v1/calls/{call_id}/takeover", "Take the call oneself", access: .may(.steerCalls), body: Schemas.agentChoice,
+                "/api/v1/calls/{call_id}/takeover", "Take the call oneself", access: .may(.steerCalls),
+                body: Schemas.agentChoice,
                 returns: .ok(Schemas.escalationAnswer), handler: takeOverCall),
             .post(
                 "/api/v1/calls/{call_id}/handback", "Give the caller back to the AI", access: .may(.steerCalls),
@@ -54,7 +57,8 @@ extension Telephony {
                 path: [.path("escalation_id", .integer)], body: Schemas.agentChoice,
                 returns: .ok(Schemas.escalationAnswer), handler: acceptEscalation),
             .post(
-                "/api/v1/escalations/{escalation_id}/complete", "Done with the escalated call", access: .may(.steerCalls),
+                "/api/v1/escalations/{escalation_id}/complete", "Done with the escalated call",
+                access: .may(.steerCalls),
                 path: [.path("escalation_id", .integer)], returns: .ok(Schemas.escalationAnswer),
                 handler: completeEscalation),
             .post(
@@ -78,10 +82,12 @@ extension Telephony {
                 "/api/v1/agents/{agent_id}", "One human agent", access: .may(.readAgents),
                 returns: .ok(.object(.required("agent", Schemas.humanAgent))), handler: getHumanAgent),
             .put(
-                "/api/v1/agents/{agent_id}", "Update a human agent", access: .may(.writeAgents), body: Schemas.humanAgentBody,
+                "/api/v1/agents/{agent_id}", "Update a human agent", access: .may(.writeAgents),
+                body: Schemas.humanAgentBody,
                 returns: .ok(Schemas.humanAgentAnswer), handler: updateHumanAgent),
             .delete(
-                "/api/v1/agents/{agent_id}", "Delete a human agent", access: .may(.writeAgents), returns: .ok(Schemas.done),
+                "/api/v1/agents/{agent_id}", "Delete a human agent", access: .may(.writeAgents),
+                returns: .ok(Schemas.done),
                 handler: deleteHumanAgent),
             .patch(
                 "/api/v1/agents/{agent_id}/availability", "Set availability", access: .may(.setAvailability),
@@ -135,7 +141,8 @@ extension Telephony {
                 body: Schemas.lineBody(numberRequired: true), returns: .created(Schemas.line), idempotent: true,
                 handler: createPhoneNumber),
             .get(
-                "/api/agents/phone-numbers/{id}/", "One phone number", access: .may(.readAgents), returns: .ok(Schemas.line),
+                "/api/agents/phone-numbers/{id}/", "One phone number", access: .may(.readAgents),
+                returns: .ok(Schemas.line),
                 handler: getPhoneNumber),
             .put(
                 "/api/agents/phone-numbers/{id}/", "Replace a phone number", access: .may(.writeAgents),
@@ -144,7 +151,8 @@ extension Telephony {
                 "/api/agents/phone-numbers/{id}/", "Change a phone number", access: .may(.writeAgents),
                 body: Schemas.lineBody(numberRequired: false), returns: .ok(Schemas.line), handler: updatePhoneNumber),
             .delete(
-                "/api/agents/phone-numbers/{id}/", "Delete a phone number", access: .may(.writeAgents), handler: deletePhoneNumber),
+                "/api/agents/phone-numbers/{id}/", "Delete a phone number", access: .may(.writeAgents),
+                handler: deletePhoneNumber),
         ]
     }
 

@@ -55,7 +55,9 @@ public final class TokenVerifier: Component {
     }
 
     /// A verifier with given keys, for tests and for auth itself, which has them.
-    public static func fixed(_ keys: KeySet, issuer: String, audience: String, kafka: KafkaSettings, log: Log) -> TokenVerifier {
+    public static func fixed(_ keys: KeySet, issuer: String, audience: String, kafka: KafkaSettings, log: Log)
+        -> TokenVerifier
+    {
         let verifier = TokenVerifier(
             Settings(keySetURLs: [], issuer: issuer, audience: audience), kafka: kafka, log: log)
         verifier.keys.withLock { $0.set = keys }

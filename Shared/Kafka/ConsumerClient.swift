@@ -28,7 +28,9 @@ final class ConsumerClient {
             case .shared(let group): settings.consumer(group: group)
             // Nobody joins this group: librdkafka only wants a name.
             case .broadcast:
-                settings.consumer(group: "broadcast") + [("enable.auto.commit", "false"), ("enable.partition.eof", "true")]
+                settings.consumer(group: "broadcast") + [
+                    ("enable.auto.commit", "false"), ("enable.partition.eof", "true"),
+                ]
             }
         // Callbacks come on this loop inside `poll`, which only this object calls: it outlives them.
         let me = Unmanaged.passUnretained(self).toOpaque()

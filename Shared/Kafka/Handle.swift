@@ -111,7 +111,8 @@ enum LibraryLog {
         let facility = facility.map { String(cString: $0) } ?? ""
         // Connections that fail or come back are reported by whoever uses them, once.
         guard level <= warning, facility != "FAIL", facility != "ERROR" else { return }
-        log.warn("kafka.library", ("facility", "\(facility)"), ("message", "\(message.map { String(cString: $0) } ?? "")"))
+        log.warn(
+            "kafka.library", ("facility", "\(facility)"), ("message", "\(message.map { String(cString: $0) } ?? "")"))
     }
 }
 

@@ -92,13 +92,14 @@ public struct KafkaSettings: Sendable {
     }
 
     func consumer(group: String) -> [(name: String, value: String)] {
-        var mine = common + [
-            ("group.id", group), ("auto.offset.reset", "earliest"),
-            ("enable.auto.offset.store", "false"),
-            ("partition.assignment.strategy", "cooperative-sticky"),
-            // What may wait in memory: 64 MB, or 100,000 records.
-            ("queued.max.messages.kbytes", "65536"), ("queued.min.messages", "20000"),
-        ]
+        var mine =
+            common + [
+                ("group.id", group), ("auto.offset.reset", "earliest"),
+                ("enable.auto.offset.store", "false"),
+                ("partition.assignment.strategy", "cooperative-sticky"),
+                // What may wait in memory: 64 MB, or 100,000 records.
+                ("queued.max.messages.kbytes", "65536"), ("queued.min.messages", "20000"),
+            ]
         if profile == .local {
             // The embedded broker waits half a session before a join completes, and `fetch.wait.max.ms` before it
             // answers a fetch that found nothing yet.

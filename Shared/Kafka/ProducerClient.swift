@@ -129,7 +129,8 @@ final class ProducerClient {
     /// Drops what is queued and frees the client; its reports do not matter to anyone any more.
     func abandon() {
         guard let handle else { return }
-        rd_kafka_purge(handle.client, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING)
+        rd_kafka_purge(
+            handle.client, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING)
         let me = Confined(self)
         handle.loop.spawn("kafka.abandon") { await me.value.close() }
     }

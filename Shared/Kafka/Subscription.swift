@@ -75,7 +75,8 @@ public final class Subscription {
         var gauges: [String: Gauge] = [:]
         for topic in topics {
             gauges[topic.name] = Metrics.shared.gauge(
-                "switchboard_consumer_lag", "Records of the topic this member has not read yet.", ("consumer", kind.label),
+                "switchboard_consumer_lag", "Records of the topic this member has not read yet.",
+                ("consumer", kind.label),
                 ("topic", topic.name))
         }
         self.gauges = gauges

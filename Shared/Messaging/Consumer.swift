@@ -102,12 +102,14 @@ public final class Consumer: Component {
             let envelope = letter.envelope
             do {
                 try await database.transaction { (tx: borrowing Transaction) in
-                    try await TraceContext.$current.withValue(envelope.trace?.child()) { try await handle(envelope, tx) }
+                    try await TraceContext.$current.withValue(envelope.trace?.child()) {
+                        try await handle(envelope, tx)
+                    }
                     InboxStore.forget(letter, tx)
                 }
                 done += 1
                 await afterCommit?([envelope])
-            } catch where !ConsumerWork.isOutage(error) {
+            } catch  where !ConsumerWork.isOutage(error) {
                 try await InboxStore.failedAgain(letter, error: "\(error)", database)
             }
         }

@@ -49,7 +49,8 @@ public struct Envelope: Sendable {
 
     /// A record without a usable id, under one made of its place: it stays the same however often it is read.
     static func nameless(_ record: Record) -> Envelope {
-        let digest = Digest.sha256(Array("\(record.topic)/\(record.partition)/\(record.offset)/\(record.timestamp)".utf8))
+        let digest = Digest.sha256(
+            Array("\(record.topic)/\(record.partition)/\(record.offset)/\(record.timestamp)".utf8))
         func word(_ bytes: ArraySlice<UInt8>) -> UInt64 { bytes.reduce(0) { $0 << 8 | UInt64($1) } }
         return Envelope(record, id: EventID(high: word(digest[0..<8]), low: word(digest[8..<16])), type: "malformed")
     }

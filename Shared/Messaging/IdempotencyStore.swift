@@ -35,7 +35,8 @@ extension IdempotencyGuard {
                     Stored(
                         status: status,
                         headers: headers.compactMap { pair in
-                            guard let pair = pair.array, pair.count == 2, let name = pair[0].string, let value = pair[1].string
+                            guard let pair = pair.array, pair.count == 2, let name = pair[0].string,
+                                let value = pair[1].string
                             else { return nil }
                             return (name, value)
                         },

@@ -39,7 +39,9 @@ enum InboxStore {
 
     /// Dead letters, oldest first.
     /// - Parameter id: nil for all.
-    static func letters(_ id: EventID?, consumer: String?, limit: Int, _ database: Database) async throws -> [DeadLetters.Letter] {
+    static func letters(_ id: EventID?, consumer: String?, limit: Int, _ database: Database) async throws
+        -> [DeadLetters.Letter]
+    {
         try await database.query(
             """
             SELECT event, consumer, topic, partition, record_offset, key, type, source, time, payload, trace, error,

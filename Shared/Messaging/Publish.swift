@@ -9,14 +9,18 @@ extension Transaction {
     /// holding what orders the changes of that key (the row just updated), as any write of it does anyway. An event above
     /// 900,000 bytes fails the transaction.
     public func publish<E: Event>(_ event: E) {
-        enqueue(Outbox.insert(EventID(), topic: E.topic.rawValue, key: event.key, type: event.type, payload: event.jsonText))
+        enqueue(
+            Outbox.insert(EventID(), topic: E.topic.rawValue, key: event.key, type: event.type, payload: event.jsonText)
+        )
         onCommit { Relay.wakeAll() }
     }
 
     /// Publishes that there is nothing more under this key: a compacted topic forgets it, and readers get an envelope
     /// without a payload.
     public func publishTombstone(_ topic: Topic, key: String) {
-        enqueue(Outbox.insert(EventID(), topic: topic.rawValue, key: key, type: "\(topic.rawValue).tombstone.v1", payload: nil))
+        enqueue(
+            Outbox.insert(
+                EventID(), topic: topic.rawValue, key: key, type: "\(topic.rawValue).tombstone.v1", payload: nil))
         onCommit { Relay.wakeAll() }
     }
 }

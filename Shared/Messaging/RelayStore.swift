@@ -45,7 +45,8 @@ enum RelayStore {
         guard let first = rows.first else { throw NoRelayState() }
         let offsets: JSON? = try first["offsets"]
         var state = State(
-            published: try first["published"], highest: try first["highest"], offsets: [:], restate: try first["restate"],
+            published: try first["published"], highest: try first["highest"], offsets: [:],
+            restate: try first["restate"],
             rows: [])
         for (place, offset) in offsets?.object?.pairs ?? [] { state.offsets[place] = offset.int.map { Int64($0) } }
         guard try first.decode("seq", as: Int64?.self) != nil else { return state }

@@ -37,7 +37,9 @@ extension Program {
             switch arguments.first {
             case "list":
                 for letter in try await DeadLetters.list(database) {
-                    say("\(letter.id)  \(letter.at.iso)  \(letter.topic)  \(letter.type)  \(letter.key)  \(letter.error)")
+                    say(
+                        "\(letter.id)  \(letter.at.iso)  \(letter.topic)  \(letter.type)  \(letter.key)  \(letter.error)"
+                    )
                 }
             case "retry":
                 guard let handler else { throw Usage(text: "\(name) consumes nothing, so it has no dead letters") }

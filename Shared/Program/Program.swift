@@ -61,7 +61,8 @@ public struct Program: Sendable {
         Relay(database: database, kafka: kafka, program: name, restate: restate, log: log)
     }
 
-    public func consumer(_ topics: [Topic], name: String = "consumer", _ handle: @escaping Consumer.Handler) -> Consumer {
+    public func consumer(_ topics: [Topic], name: String = "consumer", _ handle: @escaping Consumer.Handler) -> Consumer
+    {
         Consumer(self.name, name: name, topics: topics, database: database, kafka: kafka, log: log, handle: handle)
     }
 
@@ -72,7 +73,8 @@ public struct Program: Sendable {
 extension KafkaSettings {
     public init(_ settings: Settings, clientID: String) {
         self.init(
-            brokers: settings.string("KAFKA_BROKERS"), profile: settings.choice("KAFKA_PROFILE", default: Profile.server),
+            brokers: settings.string("KAFKA_BROKERS"),
+            profile: settings.choice("KAFKA_PROFILE", default: Profile.server),
             clientID: clientID, topicPrefix: settings.string("KAFKA_TOPIC_PREFIX", default: ""))
     }
 }

@@ -49,7 +49,8 @@ final class Lifecycle: @unchecked Sendable {
                 }
             } catch {
                 log.warn(
-                    "service.stop_cut", ("component", .string(component.name)), ("milliseconds", .int(share.milliseconds)))
+                    "service.stop_cut", ("component", .string(component.name)),
+                    ("milliseconds", .int(share.milliseconds)))
             }
         }
     }

@@ -135,7 +135,9 @@ public final class Gauge: Series {
 /// How values are spread.
 public final class Histogram: Series {
     /// From a quarter of a millisecond to ten seconds.
-    public static let seconds = [0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+    public static let seconds = [
+        0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
+    ]
 
     private let buckets: [Double]
     private let counts: [Counter]

@@ -50,7 +50,8 @@ public enum Service {
     // MARK: Serving
 
     private static func serve(
-        _ program: String, _ signals: StopSignals, _ build: @escaping @Sendable (Settings) async throws -> [any Component]
+        _ program: String, _ signals: StopSignals,
+        _ build: @escaping @Sendable (Settings) async throws -> [any Component]
     ) -> Never {
         let group = EventLoopGroup(count: loopCount(Settings()))
         group.start()

@@ -8,7 +8,9 @@ public enum Environment {
         var next = environ
         while let entry = next.pointee {
             let text = String(cString: entry)
-            if let mark = text.firstIndex(of: "=") { found[String(text[..<mark])] = String(text[text.index(after: mark)...]) }
+            if let mark = text.firstIndex(of: "=") {
+                found[String(text[..<mark])] = String(text[text.index(after: mark)...])
+            }
             next += 1
         }
         return found
@@ -28,7 +30,8 @@ public final class Settings {
 
     private func complain(_ name: String, _ message: String) { complaints.append("\(name) \(message)") }
 
-    private func read<T>(_ name: String, _ fallback: T?, _ placeholder: T, _ kind: String, _ parse: (String) -> T?) -> T {
+    private func read<T>(_ name: String, _ fallback: T?, _ placeholder: T, _ kind: String, _ parse: (String) -> T?) -> T
+    {
         guard let text = raw(name) else {
             if let fallback { return fallback }
             complain(name, "is missing: set it to \(kind)")
@@ -130,7 +133,8 @@ public final class Settings {
     private static func url(_ text: String) -> String? {
         guard let scheme = ["http://", "https://"].first(where: text.hasPrefix) else { return nil }
         let rest = text.dropFirst(scheme.count)
-        guard let host = rest.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false).first, !host.isEmpty,
+        guard let host = rest.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false).first,
+            !host.isEmpty,
             !rest.utf8.contains(where: { $0 <= 0x20 })
         else { return nil }
         return text.hasSuffix("/") ? String(text.dropLast()) : text

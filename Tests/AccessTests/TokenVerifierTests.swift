@@ -11,7 +11,9 @@ import Testing
 @Suite struct TokenVerifierTests {
     private static let issuer = "https://test"
 
-    private func claims(_ user: UserID = UserID(), session: SessionID = SessionID(), lives: Duration = .seconds(60)) -> Claims {
+    private func claims(_ user: UserID = UserID(), session: SessionID = SessionID(), lives: Duration = .seconds(60))
+        -> Claims
+    {
         let now = Instant.now()
         return Claims(
             subject: user, role: .user, session: session, issuer: Self.issuer, audience: "switchboard", issuedAt: now,
@@ -64,7 +66,8 @@ import Testing
         revocations.add(RevocationEvent(kind: .session, id: session.text, at: .now(), until: .now() + .seconds(60)))
         #expect(throws: Problem.self) { try revocations.check(old) }
         #expect(try revocations.check(new).user == user)
-        revocations.add(RevocationEvent(kind: .user, id: user.text, at: .now() + .seconds(1), until: .now() + .seconds(60)))
+        revocations.add(
+            RevocationEvent(kind: .user, id: user.text, at: .now() + .seconds(1), until: .now() + .seconds(60)))
         #expect(throws: Problem.self) { try revocations.check(new) }
     }
 
@@ -75,7 +78,9 @@ import Testing
             for header in [nil, "Basic abc", "Bearer", "bearer nonsense"] {
                 var headers = Headers()
                 if let header { headers.set("Authorization", header) }
-                await #expect(throws: Problem.self) { try await verifier.authenticate(Request(.get, "/", headers: headers)) }
+                await #expect(throws: Problem.self) {
+                    try await verifier.authenticate(Request(.get, "/", headers: headers))
+                }
             }
         }
     }

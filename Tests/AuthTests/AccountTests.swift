@@ -20,13 +20,16 @@ import Testing
                 keys: SigningKeys(database: database, secret: String(repeating: "k", count: 32)),
                 settings: .init(issuer: "https://test", audience: "switchboard"))
             try await accounts.keys.refresh()
-            let router = Router(Routes.list(accounts), program: "auth", authenticate: { request in
-                guard let token = request.bearerToken else { throw Problem.unauthorized() }
-                let keys = try KeySet(jwks: accounts.keys.published)
-                do {
-                    return try keys.verify(token, now: .now(), issuer: "https://test", audience: "switchboard").principal
-                } catch { throw Problem.unauthorized() }
-            }, log: Log(program: "auth", least: .error))
+            let router = Router(
+                Routes.list(accounts), program: "auth",
+                authenticate: { request in
+                    guard let token = request.bearerToken else { throw Problem.unauthorized() }
+                    let keys = try KeySet(jwks: accounts.keys.published)
+                    do {
+                        return try keys.verify(token, now: .now(), issuer: "https://test", audience: "switchboard")
+                            .principal
+                    } catch { throw Problem.unauthorized() }
+                }, log: Log(program: "auth", least: .error))
             try await body(TestClient(router), accounts)
         }
     }
@@ -53,7 +56,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("email", "nonsense"), ("email", ""), ("password", "short"), ("password", "aaaaaaaaaa"), ("password", "password123"),
+        ("email", "nonsense"), ("email", ""), ("password", "short"), ("password", "aaaaaaaaaa"),
+        ("password", "password123"),
         ("password", "ann@example.com"), ("username", "a b"), ("phone", "12"), ("role", "king"),
     ])
     func `a bad field is refused by its name and nothing is written`(_ field: String, _ value: String) async throws {
@@ -87,8 +91,10 @@ import Testing
     @Test func `a wrong password and an unknown person are answered alike`() async throws {
         try await withAuth { client, _ in
             _ = await client.post("/api/auth/register/", json: Self.person())
-            let wrong = await client.post("/api/auth/login/", json: ["email": "ann@example.com", "password": "not it at all"] as JSON)
-            let unknown = await client.post("/api/auth/login/", json: ["email": "bob@example.com", "password": "not it at all"] as JSON)
+            let wrong = await client.post(
+                "/api/auth/login/", json: ["email": "ann@example.com", "password": "not it at all"] as JSON)
+            let unknown = await client.post(
+                "/api/auth/login/", json: ["email": "bob@example.com", "password": "not it at all"] as JSON)
             #expect(wrong.status == 401 && unknown.status == 401)
             #expect(wrong.body == unknown.body)
             let right = await client.post(
@@ -130,9 +136,11 @@ import Testing
     @Test func `logging out ends the session and revokes its access tokens`() async throws {
         try await withAuth { client, accounts in
             let tokens = try await client.post("/api/auth/register/", json: Self.person()).json()
-            let status3 = await client.post("/api/auth/logout/", json: [:] as JSON, token: tokens["access"]?.string).status
+            let status3 = await client.post("/api/auth/logout/", json: [:] as JSON, token: tokens["access"]?.string)
+                .status
             #expect(status3 == 204)
-            let status4 = await client.post("/api/auth/refresh/", json: ["refresh": tokens["refresh"] ?? .null] as JSON).status
+            let status4 = await client.post("/api/auth/refresh/", json: ["refresh": tokens["refresh"] ?? .null] as JSON)
+                .status
             #expect(status4 == 401)
             let rows = try await accounts.database.query("SELECT kind FROM revocations")
             #expect(rows.count == 1)
@@ -157,7 +165,9 @@ import Testing
     @Test func `keys are sealed, published before they sign and the same on every replica`() async throws {
         try await TestDatabase.fresh(migrations: ["auth"], extra: MessagingSchema.migrations) { database in
             let secret = String(repeating: "k", count: 32)
-            let (one, two) = (SigningKeys(database: database, secret: secret), SigningKeys(database: database, secret: secret))
+            let (one, two) = (
+                SigningKeys(database: database, secret: secret), SigningKeys(database: database, secret: secret)
+            )
             try await one.refresh()
             try await two.refresh()
             #expect(one.published == two.published)

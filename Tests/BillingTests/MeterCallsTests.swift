@@ -9,7 +9,8 @@ import Testing
 
 @Suite struct MeterCallsTests {
     private func withBilling(
-        calls: Int64 = 100, minutes: Int64 = 100, _ body: @escaping @Sendable (Database, WorkspaceID) async throws -> Void
+        calls: Int64 = 100, minutes: Int64 = 100,
+        _ body: @escaping @Sendable (Database, WorkspaceID) async throws -> Void
     ) async throws {
         try await TestDatabase.fresh(migrations: ["billing"], extra: MessagingSchema.migrations) { database in
             try await PlanStore.keep(FreePlan(callLimit: calls, agentLimit: 1, minutesMax: minutes), database)
@@ -24,14 +25,17 @@ import Testing
         return CallSnapshot(
             id: CallID(), workspaceID: workspace, version: version, direction: .inbound,
             status: seconds == nil ? .initiated : .completed, fromNumber: "+14155550101", toNumber: "+14155550100",
-            startedAt: now, endedAt: seconds == nil ? nil : now, durationSeconds: seconds, createdAt: now, updatedAt: now)
+            startedAt: now, endedAt: seconds == nil ? nil : now, durationSeconds: seconds, createdAt: now,
+            updatedAt: now)
     }
 
     @Test func `a call is metered once, and a correction changes it by the difference`() async throws {
         try await withBilling { database, workspace in
             var one = call(workspace)
             let meter = MeterCalls()
-            func tell(_ event: CallEvent) async throws { try await database.transaction { tx in try await meter.onCall(event, tx) } }
+            func tell(_ event: CallEvent) async throws {
+                try await database.transaction { tx in try await meter.onCall(event, tx) }
+            }
             try await tell(.started(one))
             one.version = 2
             one.status = .completed
@@ -68,7 +72,8 @@ import Testing
     @Test func `a workspace begins on the free plan and its period moves on with its limits cleared`() async throws {
         try await withBilling { database, workspace in
             let later = Instant.now() + .seconds(40 * 86_400)
-            let periods = Periods(FreePlan(callLimit: 1, agentLimit: 1, minutesMax: 1), database, .init(program: "test"))
+            let periods = Periods(
+                FreePlan(callLimit: 1, agentLimit: 1, minutesMax: 1), database, .init(program: "test"))
             let found1 = try await periods.renew(now: later)
             #expect(found1 == 1)
             let found2 = try await periods.renew(now: later)
@@ -86,7 +91,8 @@ import Testing
         try await withBilling { database, _ in
             let stranger = call(WorkspaceID(), seconds: 7)
             try await database.transaction { tx in try await MeterCalls().onCall(.ended(stranger), tx) }
-            let row = try await database.queryOne("SELECT seconds FROM usage WHERE workspace_id = \(stranger.workspaceID)")
+            let row = try await database.queryOne(
+                "SELECT seconds FROM usage WHERE workspace_id = \(stranger.workspaceID)")
             #expect(try row?.decode("seconds", as: Int64.self) == 7)
         }
     }

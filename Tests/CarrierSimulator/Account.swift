@@ -51,7 +51,8 @@ struct Account: Sendable {
         "To", "From", "Method", "FallbackUrl", "FallbackMethod", "StatusCallback", "StatusCallbackEvent",
         "StatusCallbackMethod", "SendDigits", "Timeout", "Record", "RecordingChannels", "RecordingStatusCallback",
         "RecordingStatusCallbackMethod", "SipAuthUsername", "SipAuthPassword", "MachineDetection",
-        "MachineDetectionTimeout", "RecordingStatusCallbackEvent", "Trim", "CallerId", "MachineDetectionSpeechThreshold",
+        "MachineDetectionTimeout", "RecordingStatusCallbackEvent", "Trim", "CallerId",
+        "MachineDetectionSpeechThreshold",
         "MachineDetectionSpeechEndThreshold", "MachineDetectionSilenceTimeout", "AsyncAmd", "AsyncAmdStatusCallback",
         "AsyncAmdStatusCallbackMethod", "Byoc", "CallReason", "CallToken", "RecordingTrack", "TimeLimit",
         "ClientNotificationUrl", "Url", "Twiml", "ApplicationSid",
@@ -69,7 +70,9 @@ struct Account: Sendable {
         guard let from = value("From"), PhoneNumber(from) != nil else { return "From is not a phone number" }
         guard ["Url", "Twiml", "ApplicationSid"].contains(where: { value($0) != nil }) else { return "Url is missing" }
         for name in ["Url", "StatusCallback", "AsyncAmdStatusCallback"] {
-            if let url = value(name), !url.hasPrefix("http://"), !url.hasPrefix("https://") { return "\(name) is no URL" }
+            if let url = value(name), !url.hasPrefix("http://"), !url.hasPrefix("https://") {
+                return "\(name) is no URL"
+            }
         }
         for name in ["Method", "StatusCallbackMethod", "AsyncAmdStatusCallbackMethod"] {
             if let method = value(name), !["GET", "POST"].contains(method) { return "\(name) is no method" }
@@ -78,7 +81,9 @@ struct Account: Sendable {
         if events.contains(where: { !["initiated", "ringing", "answered", "completed"].contains($0) }) {
             return "StatusCallbackEvent is none of initiated, ringing, answered, completed"
         }
-        if let timeout = value("Timeout"), !(Int(timeout).map { (0...600).contains($0) } ?? false) { return "Timeout is not 0 to 600" }
+        if let timeout = value("Timeout"), !(Int(timeout).map { (0...600).contains($0) } ?? false) {
+            return "Timeout is not 0 to 600"
+        }
         if let detection = value("MachineDetection"), !["Enable", "DetectMessageEnd"].contains(detection) {
             return "MachineDetection is none of Enable, DetectMessageEnd"
         }

@@ -20,7 +20,9 @@ enum CarrierSimulator {
             let port = settings.int("PORT", default: 8190, in: 0...65_535)
             let file = settings.optional("CONVERSATIONS") ?? Conversation.defaultFile()
             try settings.check()
-            guard let file else { throw Conversation.Unreadable(file: "conversations.jsonl", line: 0, reason: "not found") }
+            guard let file else {
+                throw Conversation.Unreadable(file: "conversations.jsonl", line: 0, reason: "not found")
+            }
             let exchange = Exchange(account, try Conversation.read(file))
             return [OneLoopServer(port: port, router: Router(exchange.routes, program: "carrier-simulator", log: log))]
         }

@@ -20,7 +20,9 @@ struct Conversation: Sendable {
         for (number, line) in text.split(separator: 0x0A).enumerated() {
             do {
                 let json = try JSON.parse(Array(line))
-                let says = (json["turns"]?.array ?? []).filter { $0["speaker"] == "customer" }.compactMap { $0["text"]?.string.map(Self.trimmed) }
+                let says = (json["turns"]?.array ?? []).filter { $0["speaker"] == "customer" }.compactMap {
+                    $0["text"]?.string.map(Self.trimmed)
+                }
                 guard !says.isEmpty else { throw Unreadable(file: file, line: number + 1, reason: "no customer turn") }
                 found.append(Conversation(id: json["id"]?.string ?? "line-\(number + 1)", says: says))
             } catch let error as JSON.SyntaxError {

@@ -103,7 +103,8 @@ final class Customer {
                 send(
                     line,
                     [
-                        "type": "setup", "sessionId": .string("VX" + sid.dropFirst(2)), "accountSid": .string(account.sid),
+                        "type": "setup", "sessionId": .string("VX" + sid.dropFirst(2)),
+                        "accountSid": .string(account.sid),
                         "callSid": .string(sid), "from": .string(from), "to": .string(to), "direction": "inbound",
                         "callType": "PSTN", "callStatus": "IN-PROGRESS", "customParameters": .object([:]),
                     ])
@@ -130,7 +131,10 @@ final class Customer {
                     let upTo = String(words.prefix(words.count / 2))
                     send(
                         line,
-                        ["type": "interrupt", "utteranceUntilInterrupt": .string(upTo), "durationUntilInterruptMs": 800])
+                        [
+                            "type": "interrupt", "utteranceUntilInterrupt": .string(upTo),
+                            "durationUntilInterruptMs": 800,
+                        ])
                     heard.append(upTo)
                     return nil
                 }

@@ -23,18 +23,29 @@ final class Exchange: @unchecked Sendable {
     var routes: [Route] {
         let calls = "/2010-04-01/Accounts/{account}/Calls"
         return [
-            .post(calls + ".json", "Create a call", family: .plain, access: .signed, consumes: .form, returns: [201: .anyObject]) {
+            .post(
+                calls + ".json", "Create a call", family: .plain, access: .signed, consumes: .form,
+                returns: [201: .anyObject]
+            ) {
                 try await self.create($0)
             },
-            .get(calls + ".json", "List calls", family: .plain, access: .signed, returns: .ok(.anyObject)) { try self.list($0) },
+            .get(calls + ".json", "List calls", family: .plain, access: .signed, returns: .ok(.anyObject)) {
+                try self.list($0)
+            },
             .get(calls + "/{sid}", "Read a call", family: .plain, access: .signed, returns: .ok(.anyObject)) {
                 try self.read($0)
             },
-            .post(calls + "/{sid}", "Change a call", family: .plain, access: .signed, consumes: .form, returns: .ok(.anyObject)) {
+            .post(
+                calls + "/{sid}", "Change a call", family: .plain, access: .signed, consumes: .form,
+                returns: .ok(.anyObject)
+            ) {
                 try await self.update($0)
             },
-            .post("/simulator/play", "Customers call; one line of JSON per finished call", family: .plain, access: .everyone,
-                body: .anyObject, returns: .ok(.anyObject), deadline: .seconds(60)) { try await self.play($0) },
+            .post(
+                "/simulator/play", "Customers call; one line of JSON per finished call", family: .plain,
+                access: .everyone,
+                body: .anyObject, returns: .ok(.anyObject), deadline: .seconds(60)
+            ) { try await self.play($0) },
         ]
     }
 
@@ -51,12 +62,15 @@ final class Exchange: @unchecked Sendable {
         do {
             try authorize(request)
             let form = try await request.urlEncoded()
-            if let complaint = Account.complaint(creating: form) { throw Refused(status: 400, code: 21_200, message: complaint) }
+            if let complaint = Account.complaint(creating: form) {
+                throw Refused(status: 400, code: 21_200, message: complaint)
+            }
             func value(_ name: String) -> String { form.last { $0.0 == name }?.1 ?? "" }
             var events = Set(form.filter { $0.0 == "StatusCallbackEvent" }.map(\.1))
             if events.isEmpty { events = ["completed"] }
             let call = PhoneCall(
-                from: value("From"), to: value("To"), direction: .outbound, conversation: nextConversation(), account: account,
+                from: value("From"), to: value("To"), direction: .outbound, conversation: nextConversation(),
+                account: account,
                 pace: Pace(speed: 0), faults: Faults([]),
                 callback: value("StatusCallback").isEmpty ? nil : (value("StatusCallback"), events),
                 machineCallback: value("AsyncAmdStatusCallback").isEmpty ? nil : value("AsyncAmdStatusCallback"))

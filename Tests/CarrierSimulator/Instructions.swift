@@ -25,7 +25,9 @@ struct Instructions {
         reader.skipSpace()
         let root = try reader.element()
         reader.skipSpace()
-        guard root.name == "Response", reader.at == reader.bytes.count else { throw Unreadable(reason: "no single <Response>") }
+        guard root.name == "Response", reader.at == reader.bytes.count else {
+            throw Unreadable(reason: "no single <Response>")
+        }
         return root.children
     }
 
@@ -68,7 +70,9 @@ struct Instructions {
         var out: [UInt8] = []
         while at < bytes.count, bytes[at] != end {
             if bytes[at] == 0x26 {
-                guard let close = bytes[at...].prefix(8).firstIndex(of: 0x3B) else { throw Unreadable(reason: "a bare &") }
+                guard let close = bytes[at...].prefix(8).firstIndex(of: 0x3B) else {
+                    throw Unreadable(reason: "a bare &")
+                }
                 let name = String(decoding: bytes[(at + 1)..<close], as: UTF8.self)
                 let entities = ["amp": "&", "lt": "<", "gt": ">", "quot": "\"", "apos": "'"]
                 guard let value = entities[name] else { throw Unreadable(reason: "unknown entity \(name)") }

@@ -4,7 +4,10 @@ import Shared
 
 /// One call through the simulated carrier, from ringing to its last callback. Confined to its loop.
 final class PhoneCall {
-    enum Direction: String { case inbound, outbound = "outbound-api" }
+    enum Direction: String {
+        case inbound
+        case outbound = "outbound-api"
+    }
 
     let sid: String
     let from: String
@@ -107,7 +110,9 @@ final class PhoneCall {
                 return try await converse(url, action: verb.attributes["action"])
             case "Dial":
                 // The other party is already in the conference, or comes: people talk for a moment.
-                hold = EventLoop.required().after(.seconds(pace.speed > 0 ? 3 / pace.speed : 0.05)) { [onHold] in onHold.fire() }
+                hold = EventLoop.required().after(.seconds(pace.speed > 0 ? 3 / pace.speed : 0.05)) { [onHold] in
+                    onHold.fire()
+                }
                 try await onHold.wait()
                 guard let action = verb.attributes["action"] else { return nil }
                 return try await fetch(action, more: [("DialCallStatus", "completed")])
@@ -119,7 +124,8 @@ final class PhoneCall {
 
     private func converse(_ url: String, action: String?) async throws -> [Verb]? {
         let customer = Customer(
-            account: account, sid: sid, from: from, to: to, url: url, conversation: conversation, pace: pace, faults: faults)
+            account: account, sid: sid, from: from, to: to, url: url, conversation: conversation, pace: pace,
+            faults: faults)
         self.customer = customer
         let outcome = await customer.talk()
         if redirect != nil { return [] }

@@ -6,10 +6,12 @@ import Testing
 
 @Suite struct RouteTableTests {
     @Test(arguments: [
-        ("/api/v1/calls", Owner.telephony), ("/api/v1/calls/x/interactions", .telephony), ("/api/v1/calls/x/qa", .qaAnalytics),
+        ("/api/v1/calls", Owner.telephony), ("/api/v1/calls/x/interactions", .telephony),
+        ("/api/v1/calls/x/qa", .qaAnalytics),
         ("/api/v1/analytics/overview", .qaAnalytics), ("/api/calls/call-logs", .telephony),
         ("/api/calls/call-logs/analytics", .qaAnalytics), ("/api/dashboard/user/profile", .auth),
-        ("/api/dashboard/user/subscription", .billing), ("/api/v1/config/business/1", .knowledge), ("/api/users/users/me", .auth),
+        ("/api/dashboard/user/subscription", .billing), ("/api/v1/config/business/1", .knowledge),
+        ("/api/users/users/me", .auth),
     ])
     func `the longest prefix says who answers`(_ path: String, _ owner: Owner) {
         let segments = path.split(separator: "/").map(String.init)
@@ -23,7 +25,9 @@ import Testing
 
     @Test func `webhooks are not counted and analytics apart`() {
         let table = RouteTable()
-        func limit(_ path: String) -> LimitClass? { table.entry(for: path.split(separator: "/").map(String.init))?.limit }
+        func limit(_ path: String) -> LimitClass? {
+            table.entry(for: path.split(separator: "/").map(String.init))?.limit
+        }
         #expect(limit("/api/calls/twilio-webhook") == .uncounted)
         #expect(limit("/api/v1/analytics/overview") == .analytics)
         #expect(limit("/api/v1/calls") == .standard)
@@ -136,8 +140,11 @@ import Testing
 
     @Test func `what strangers say in our own fields is dropped`() {
         var request = Request(
-            .get, "/", headers: ["X-User-Id": "1", "x-forwarded-for": "6.6.6.6", "X-Workspace-Id": "2", "Accept": "*/*",
-                "Connection": "close, X-Secret", "X-Secret": "1"], peer: "198.51.100.7")
+            .get, "/",
+            headers: [
+                "X-User-Id": "1", "x-forwarded-for": "6.6.6.6", "X-Workspace-Id": "2", "Accept": "*/*",
+                "Connection": "close, X-Secret", "X-Secret": "1",
+            ], peer: "198.51.100.7")
         request.id = "r"
         let headers = Forward.headers(request, from: "198.51.100.7")
         #expect(headers["X-User-Id"] == nil && headers["X-Workspace-Id"] == nil && headers["X-Secret"] == nil)
@@ -148,7 +155,8 @@ import Testing
     @Test func `a preflight is answered for listed origins only`() {
         let origins = Origins(allowed: ["https://app.example.com"])
         func preflight(_ origin: String) -> Response? {
-            origins.preflight(Request(.options, "/api/v1/calls", headers: ["Origin": origin, "Access-Control-Request-Method": "GET"]))
+            origins.preflight(
+                Request(.options, "/api/v1/calls", headers: ["Origin": origin, "Access-Control-Request-Method": "GET"]))
         }
         #expect(preflight("https://app.example.com")?.status == 204)
         #expect(preflight("https://evil.example.com") == nil)
@@ -160,7 +168,8 @@ import Testing
             Principal(user: id, role: .user, workspaces: [workspace: role], expires: .now() + .seconds(60))
         }
         func frame(_ audience: FrameSnapshot.Audience) -> OutgoingFrame {
-            OutgoingFrame(FrameSnapshot(id: 1, workspaceID: workspace, event: "x", at: .now(), data: "{}", audience: audience))
+            OutgoingFrame(
+                FrameSnapshot(id: 1, workspaceID: workspace, event: "x", at: .now(), data: "{}", audience: audience))
         }
         #expect(frame(.workspace).isFor(principal(.viewer)))
         #expect(!frame(.managers).isFor(principal(.agent)) && frame(.managers).isFor(principal(.owner)))

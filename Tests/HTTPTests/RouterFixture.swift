@@ -22,16 +22,20 @@ final class LogLines: Sendable {
 
 extension Principal {
     static func person(
-        _ role: Role = .user, staff: Bool = false, member: WorkspaceRole? = nil, scopes: [String]? = nil, user: UserID = UserID()
+        _ role: Role = .user, staff: Bool = false, member: WorkspaceRole? = nil, scopes: [String]? = nil,
+        user: UserID = UserID()
     ) -> Principal {
-        Principal(user: user, role: role, staff: staff, workspaces: member.map { [WorkspaceID(): $0] } ?? [:], expires: .now() + .seconds(900), scopes: scopes)
+        Principal(
+            user: user, role: role, staff: staff, workspaces: member.map { [WorkspaceID(): $0] } ?? [:],
+            expires: .now() + .seconds(900), scopes: scopes)
     }
 }
 
 /// Tokens that the tests use, each with the person behind it.
 let people: [String: Principal] = [
     "user": .person(), "agent": .person(.agent), "admin": .person(.admin), "staff": .person(staff: true),
-    "reader": .person(scopes: ["read"]), "caller": .person(member: .agent, scopes: ["calls:write", "agents:read"]), "keyless": .person(scopes: []),
+    "reader": .person(scopes: ["read"]), "caller": .person(member: .agent, scopes: ["calls:write", "agents:read"]),
+    "keyless": .person(scopes: []),
 ]
 
 @Sendable func authenticate(_ request: Request) async throws -> Principal {

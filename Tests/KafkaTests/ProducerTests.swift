@@ -1,6 +1,6 @@
 import Runtime
-import Testing
 import TestSupport
+import Testing
 
 @testable import Kafka
 

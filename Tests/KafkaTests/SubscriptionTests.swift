@@ -1,6 +1,6 @@
 import Runtime
-import Testing
 import TestSupport
+import Testing
 
 @testable import Kafka
 
@@ -163,13 +163,19 @@ import TestSupport
             let settings = TestBroker.settings(brokers: broker.brokers)
             let reader = try Subscription.broadcast(topics: [topic], from: .beginning, settings: settings)
             let member = try Subscription.shared(group: "g", topics: [topic], settings: settings)
-            try await eventually(within: .seconds(40), "both say why") { reader.trouble != nil && member.trouble != nil }
+            try await eventually(within: .seconds(40), "both say why") {
+                reader.trouble != nil && member.trouble != nil
+            }
             try await broker.start()
             let producer = Producer(settings: settings)
-            try await eventually(within: .seconds(40), "the topic is there") { (try? await self.send(0..<1, producer)) != nil }
+            try await eventually(within: .seconds(40), "the topic is there") {
+                (try? await self.send(0..<1, producer)) != nil
+            }
             #expect(try await read(1, reader, store: false).count == 1)
             #expect(try await read(1, member).count == 1)
-            try await eventually(within: .seconds(40), "neither has a complaint") { reader.trouble == nil && member.trouble == nil }
+            try await eventually(within: .seconds(40), "neither has a complaint") {
+                reader.trouble == nil && member.trouble == nil
+            }
             await reader.close()
             await member.close()
             await producer.stop(deadline: .seconds(5))

@@ -1,6 +1,6 @@
 import Runtime
-import Testing
 import TestSupport
+import Testing
 
 @testable import Kafka
 
@@ -12,7 +12,9 @@ import TestSupport
                 TopicDescription(name: "a", partitions: 3), TopicDescription(name: "b", partitions: 1, compacted: true),
             ]
             try await withThrowingTaskGroup(of: Void.self) { group in
-                for _ in 0..<4 { group.addTask { try await onLoop { try await Topics.ensure(topics, settings: settings) } } }
+                for _ in 0..<4 {
+                    group.addTask { try await onLoop { try await Topics.ensure(topics, settings: settings) } }
+                }
                 try await group.waitForAll()
             }
             try await Topics.ensure(topics, settings: settings)

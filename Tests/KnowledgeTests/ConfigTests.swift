@@ -13,7 +13,10 @@ import Testing
         try await Fixture.run { it in
             let created = await it.client.post(
                 Self.path,
-                json: ["name": "Support", "type": "support", "config_data": ["ai": ["temperature": 1, "seed": 7], "x": 1]])
+                json: [
+                    "name": "Support", "type": "support",
+                    "config_data": ["ai": ["temperature": 1, "seed": 7], "x": 1],
+                ])
             #expect(created.status == 201)
             let config = try #require(try created.json()["config"])
             let id = try #require(config["id"]?.string)
@@ -91,7 +94,9 @@ import Testing
                 try await onWorkspace(.deleted(id: workspace), tx)
             }
             #expect(
-                try await it.published() == ["knowledge.entry.removed.v1 \(entry)", "knowledge.config.removed.v1 \(config)"])
+                try await it.published() == [
+                    "knowledge.entry.removed.v1 \(entry)", "knowledge.config.removed.v1 \(config)",
+                ])
             let left = try await it.database.queryOne(
                 """
                 SELECT (SELECT count(*) FROM passages) + (SELECT count(*) FROM word_counts)
@@ -104,28 +109,32 @@ import Testing
 
 @Suite struct ConfigDataTests {
     /// What is wrong, and the member the complaint names.
-    @Test(arguments: [
-        (["ai": ["temperature": 2.1]], "config_data.ai.temperature"),
-        (["ai": ["temperature": "warm"]], "config_data.ai.temperature"),
-        (["ai": ["model": 7]], "config_data.ai.model"),
-        (["ai": ["system_prompt": .string(String(repeating: "a", count: 20_001))]], "config_data.ai.system_prompt"),
-        (["ai": []], "config_data.ai"),
-        (["voice": ["language": "english!"]], "config_data.voice.language"),
-        (["voice": ["response_delay": -1]], "config_data.voice.response_delay"),
-        (["knowledge_base": ["enabled": "yes"]], "config_data.knowledge_base.enabled"),
-        (["knowledge_base": ["retrieval_top_k": 0]], "config_data.knowledge_base.retrieval_top_k"),
-        (["knowledge_base": ["retrieval_top_k": 21]], "config_data.knowledge_base.retrieval_top_k"),
-        (["knowledge_base": ["similarity_threshold": 1.5]], "config_data.knowledge_base.similarity_threshold"),
-        (["quality_assurance": ["sentiment_analysis": 3]], "config_data.quality_assurance.sentiment_analysis"),
-        (["quality_assurance": ["min_score_threshold": 80]], "config_data.quality_assurance.min_score_threshold"),
-        (["escalation": ["triggers": [[:]]]], "config_data.escalation.triggers[0].type"),
-        (["escalation": ["triggers": ["angry"]]], "config_data.escalation.triggers[0]"),
-        (["escalation": ["triggers": [["type": "keyword"]]]], "config_data.escalation.triggers[0].keywords"),
-        (["escalation": ["triggers": [["type": "sentiment", "threshold": -2]]]], "config_data.escalation.triggers[0].threshold"),
-        (["escalation": ["warm_transfer": 7]], "config_data.escalation.warm_transfer"),
-        (["x": .string(String(repeating: "a", count: 65_536))], "config_data"),
-        ("all", "config_data"),
-    ] as [(JSON, String)])
+    @Test(
+        arguments: [
+            (["ai": ["temperature": 2.1]], "config_data.ai.temperature"),
+            (["ai": ["temperature": "warm"]], "config_data.ai.temperature"),
+            (["ai": ["model": 7]], "config_data.ai.model"),
+            (["ai": ["system_prompt": .string(String(repeating: "a", count: 20_001))]], "config_data.ai.system_prompt"),
+            (["ai": []], "config_data.ai"),
+            (["voice": ["language": "english!"]], "config_data.voice.language"),
+            (["voice": ["response_delay": -1]], "config_data.voice.response_delay"),
+            (["knowledge_base": ["enabled": "yes"]], "config_data.knowledge_base.enabled"),
+            (["knowledge_base": ["retrieval_top_k": 0]], "config_data.knowledge_base.retrieval_top_k"),
+            (["knowledge_base": ["retrieval_top_k": 21]], "config_data.knowledge_base.retrieval_top_k"),
+            (["knowledge_base": ["similarity_threshold": 1.5]], "config_data.knowledge_base.similarity_threshold"),
+            (["quality_assurance": ["sentiment_analysis": 3]], "config_data.quality_assurance.sentiment_analysis"),
+            (["quality_assurance": ["min_score_threshold": 80]], "config_data.quality_assurance.min_score_threshold"),
+            (["escalation": ["triggers": [[:]]]], "config_data.escalation.triggers[0].type"),
+            (["escalation": ["triggers": ["angry"]]], "config_data.escalation.triggers[0]"),
+            (["escalation": ["triggers": [["type": "keyword"]]]], "config_data.escalation.triggers[0].keywords"),
+            (
+                ["escalation": ["triggers": [["type": "sentiment", "threshold": -2]]]],
+                "config_data.escalation.triggers[0].threshold"
+            ),
+            (["escalation": ["warm_transfer": 7]], "config_data.escalation.warm_transfer"),
+            (["x": .string(String(repeating: "a", count: 65_536))], "config_data"),
+            ("all", "config_data"),
+        ] as [(JSON, String)])
     func `a bad member is named`(data: JSON, member: String) {
         var form = Form(["config_data": data] as JSONObject)
         _ = ConfigData.read(&form)

@@ -10,7 +10,9 @@ import Testing
         try await Fixture.run { it in
             let added = await it.client.post(
                 "/api/v1/knowledge",
-                json: ["title": "Opening hours", "content": "We open at nine.", "source": "web", "metadata": ["page": 4]])
+                json: [
+                    "title": "Opening hours", "content": "We open at nine.", "source": "web", "metadata": ["page": 4],
+                ])
             #expect(added.status == 201)
             let entry = try #require(try added.json()["entry"])
             #expect(entry["title"] == "Opening hours" && entry["content"] == "We open at nine.")
@@ -79,7 +81,8 @@ import Testing
             let search = await it.client.get("/api/v1/knowledge/search?q=secret+code", token: "otto")
             #expect(try search.json()["results"] == [])
             let foreign = await it.client.post(
-                "/api/v1/knowledge", json: ["title": "a", "content": "b", "business_id": .string(business)], token: "otto")
+                "/api/v1/knowledge", json: ["title": "a", "content": "b", "business_id": .string(business)],
+                token: "otto")
             #expect(foreign.status == 400)
             #expect(foreign.text.contains("business_id"))
             let named = await it.client.post(
@@ -102,12 +105,13 @@ import Testing
         }
     }
 
-    @Test(arguments: [
-        ["content": "b"], ["title": "a"], ["title": " ", "content": "b"], ["title": 1, "content": "b"],
-        ["title": "a", "content": "b", "metadata": []], ["title": "a", "content": "b", "business_id": "7"],
-        ["title": .string(String(repeating: "a", count: 301)), "content": "b"],
-        ["title": "a", "content": .string(String(repeating: "a", count: 200_001))],
-    ] as [JSON])
+    @Test(
+        arguments: [
+            ["content": "b"], ["title": "a"], ["title": " ", "content": "b"], ["title": 1, "content": "b"],
+            ["title": "a", "content": "b", "metadata": []], ["title": "a", "content": "b", "business_id": "7"],
+            ["title": .string(String(repeating: "a", count: 301)), "content": "b"],
+            ["title": "a", "content": .string(String(repeating: "a", count: 200_001))],
+        ] as [JSON])
     func `a bad entry is refused`(body: JSON) async throws {
         try await Fixture.run { it in
             let response = await it.client.post("/api/v1/knowledge", json: body)

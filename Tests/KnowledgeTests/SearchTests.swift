@@ -46,7 +46,8 @@ import Testing
 
     @Test func `without vectors the words alone are searched`() async throws {
         struct Down: Error {}
-        let broken = Embedder(model: "broken", passages: { _, _ in throw Down() }, question: { _, _, _ in throw Down() })
+        let broken = Embedder(
+            model: "broken", passages: { _, _ in throw Down() }, question: { _, _, _ in throw Down() })
         try await Fixture.run(embedder: broken) { it in
             try await it.add("Parking", "You can park behind the building.")
             let found = try await it.client.get("/api/v1/knowledge/search?q=where+can+I+park").json()
@@ -102,7 +103,8 @@ import Testing
             #expect(next.hasPrefix(last.drop { $0 == " " }), "\(next)")
         }
         #expect(Passages.split(" \n \n") == [])
-        #expect(Passages.split(String(repeating: "word ", count: 500)).allSatisfy { $0.split(separator: " ").count <= 120 })
+        #expect(
+            Passages.split(String(repeating: "word ", count: 500)).allSatisfy { $0.split(separator: " ").count <= 120 })
     }
 
     @Test func `a heading opens a passage`() {

@@ -2,8 +2,8 @@ import Kafka
 import Runtime
 import Shared
 import Synchronization
-import Testing
 import TestSupport
+import Testing
 
 @testable import Messaging
 

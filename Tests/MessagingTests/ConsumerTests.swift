@@ -3,8 +3,8 @@ import Postgres
 import Runtime
 import Shared
 import Synchronization
-import Testing
 import TestSupport
+import Testing
 
 @testable import Messaging
 
@@ -116,7 +116,9 @@ import TestSupport
             ])
             try await fixture.publish(0..<5)
             try await fixture.eventuallyEffects(Array(0..<5))
-            try await eventually(within: .seconds(40), "both are put aside") { try await DeadLetters.list(fixture.database).count == 2 }
+            try await eventually(within: .seconds(40), "both are put aside") {
+                try await DeadLetters.list(fixture.database).count == 2
+            }
             await consumer.stop()
             await relay.stop()
             await producer.stop()
@@ -136,7 +138,9 @@ import TestSupport
                 if count < 9 { throw PostgresError(sqlState: "57P03", message: "the test says so") }
             }
             try await fixture.publish(0..<3)
-            try await eventually(within: .seconds(40), "it says so") { consumer.unready()?.contains("the test says so") == true }
+            try await eventually(within: .seconds(40), "it says so") {
+                consumer.unready()?.contains("the test says so") == true
+            }
             try await fixture.eventuallyEffects(Array(0..<3))
             #expect(try await DeadLetters.list(fixture.database).isEmpty)
             try await eventually(within: .seconds(40), "it is ready again") { consumer.unready() == nil }
@@ -187,7 +191,9 @@ import TestSupport
             try await fixture.publish(300..<400)
             try await fixture.eventuallyEffects(Array(0..<400))
             #expect(try await fixture.effects().sorted() == Array(0..<400))
-            for row in try await fixture.database.query("SELECT array_agg(number ORDER BY place) AS numbers FROM effects GROUP BY key") {
+            for row in try await fixture.database.query(
+                "SELECT array_agg(number ORDER BY place) AS numbers FROM effects GROUP BY key")
+            {
                 let numbers: [Int64] = try row["numbers"]
                 #expect(numbers == numbers.sorted())
             }

@@ -2,8 +2,8 @@ import Kafka
 import Postgres
 import Runtime
 import Shared
-import Testing
 import TestSupport
+import Testing
 
 @testable import Messaging
 
@@ -26,13 +26,17 @@ import TestSupport
             try await fixture.eventuallyEffects(Array(0..<100))
             try await broker.kill()
             try await fixture.publish(100..<120)
-            try await eventually(within: .seconds(40), "both say that the broker is away") { relay.unready() != nil && consumer.unready() != nil }
+            try await eventually(within: .seconds(40), "both say that the broker is away") {
+                relay.unready() != nil && consumer.unready() != nil
+            }
             try await broker.start()
             try await fixture.eventuallyEffects(Array(0..<120))
             try await fixture.publish(120..<130)
             try await fixture.eventuallyEffects(Array(0..<130))
             #expect(try await fixture.effects().sorted() == Array(0..<130))
-            try await eventually(within: .seconds(40), "both are ready again") { relay.unready() == nil && consumer.unready() == nil }
+            try await eventually(within: .seconds(40), "both are ready again") {
+                relay.unready() == nil && consumer.unready() == nil
+            }
             let log = try await fixture.log()
             #expect(Set(log.map(\.id)).count == 130)
             for key in 0..<8 {

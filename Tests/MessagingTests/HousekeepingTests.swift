@@ -2,8 +2,8 @@ import HTTP
 import Postgres
 import Runtime
 import Shared
-import Testing
 import TestSupport
+import Testing
 
 @testable import Messaging
 
@@ -34,7 +34,8 @@ import TestSupport
     @Test func `an old day goes when all of it is published, and not before`() async throws {
         try await Fixture.run { fixture in
             let database = fixture.database
-            _ = try await database.query("CREATE TABLE outbox_20200101 (LIKE outbox INCLUDING DEFAULTS INCLUDING CONSTRAINTS)")
+            _ = try await database.query(
+                "CREATE TABLE outbox_20200101 (LIKE outbox INCLUDING DEFAULTS INCLUDING CONSTRAINTS)")
             _ = try await database.query(
                 """
                 ALTER TABLE outbox ATTACH PARTITION outbox_20200101
@@ -151,7 +152,8 @@ import TestSupport
             try await guarded.finish(key, answer)
             try await fixture.database.execute("UPDATE idempotency_keys SET at = now() - interval '25 hours'")
             #expect(try await guarded.begin(.init(scope: key.scope, key: key.key, fingerprint: [7])).isProceed)
-            guard case .inProgress = try await guarded.begin(.init(scope: key.scope, key: key.key, fingerprint: [7])) else {
+            guard case .inProgress = try await guarded.begin(.init(scope: key.scope, key: key.key, fingerprint: [7]))
+            else {
                 return fail("not in progress")
             }
         }

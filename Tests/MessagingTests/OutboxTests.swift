@@ -2,8 +2,8 @@ import Kafka
 import Postgres
 import Runtime
 import Shared
-import Testing
 import TestSupport
+import Testing
 
 @testable import Messaging
 
@@ -72,7 +72,9 @@ import TestSupport
                     Outbox.insert(
                         EventID(), topic: "telephony.leads", key: "k", type: "tests.counted.v1",
                         payload: Counted("k", 1).jsonText))
-                try await fixture.database.transaction { (other: borrowing Transaction) in other.publish(Counted("k", 2)) }
+                try await fixture.database.transaction { (other: borrowing Transaction) in
+                    other.publish(Counted("k", 2))
+                }
                 // Long enough for several looks of the relay, which must not send the second event.
                 for _ in 0..<3 {
                     Relay.wakeAll()
@@ -104,7 +106,8 @@ import TestSupport
         try await Fixture.run { fixture in
             let database = fixture.database
             let relay = try await fixture.relay()
-            try await database.execute("INSERT INTO counters (key, number) VALUES ('shared', 0), ('other', 0), ('third', 0)")
+            try await database.execute(
+                "INSERT INTO counters (key, number) VALUES ('shared', 0), ('other', 0), ('third', 0)")
             try await database.transaction { (old: borrowing Transaction) in
                 // Has its number now, and touches what both change only later.
                 try await old.execute("UPDATE counters SET number = 1 WHERE key = 'other'")
@@ -114,7 +117,9 @@ import TestSupport
                         try await young.execute("UPDATE counters SET number = number + 1 WHERE key = 'shared'")
                         young.publish(Counted("shared", 1))
                     }
-                    try await eventually(within: .seconds(40), "the first change is heard") { try await fixture.log().count == 1 }
+                    try await eventually(within: .seconds(40), "the first change is heard") {
+                        try await fixture.log().count == 1
+                    }
                     try await old.execute("UPDATE counters SET number = number + 1 WHERE key = 'shared'")
                 }
                 old.publish(Counted("shared", 2))
@@ -173,7 +178,9 @@ import TestSupport
             try await eventually(within: .seconds(40), "every event had its effect") {
                 try await fixture.effects().count == 320
             }
-            for row in try await fixture.database.query("SELECT key, array_agg(number ORDER BY place) AS numbers FROM effects GROUP BY key") {
+            for row in try await fixture.database.query(
+                "SELECT key, array_agg(number ORDER BY place) AS numbers FROM effects GROUP BY key")
+            {
                 let numbers: [Int64] = try row["numbers"]
                 #expect(numbers == Array(1...Int64(numbers.count)))
             }
@@ -185,8 +192,11 @@ import TestSupport
     private static func count(_ key: String, _ database: Database) async throws {
         try await database.transaction { (tx: borrowing Transaction) in
             // Half of them have their number before they wait for the row.
-            if Bool.random() { try await tx.execute("INSERT INTO counters (key, number) VALUES (gen_random_uuid()::text, 0)") }
-            let row = try await tx.queryOne("UPDATE counters SET number = number + 1 WHERE key = \(key) RETURNING number")
+            if Bool.random() {
+                try await tx.execute("INSERT INTO counters (key, number) VALUES (gen_random_uuid()::text, 0)")
+            }
+            let row = try await tx.queryOne(
+                "UPDATE counters SET number = number + 1 WHERE key = \(key) RETURNING number")
             let number = try #require(try row?.decode("number", as: Int.self))
             tx.publish(Counted(key, number))
         }
@@ -225,7 +235,9 @@ import TestSupport
             try await fixture.publish(10..<20)
             try await fixture.eventuallyEffects(Array(0..<20))
             #expect(try await Replay.mark(since: since, fixture.database) == 10)
-            try await eventually(within: .seconds(40), "they are published again") { try await fixture.log().count == 30 }
+            try await eventually(within: .seconds(40), "they are published again") {
+                try await fixture.log().count == 30
+            }
             let log = try await fixture.log()
             #expect(log.count { $0.isRepublished } == 10)
             #expect(Set(log.map(\.id)).count == 20)
@@ -264,7 +276,9 @@ import TestSupport
             try await fixture.publish(60..<61)
             try await fixture.eventuallyEffects(Array(0..<61))
             #expect(try await fixture.effects().sorted() == Array(0..<61))
-            for row in try await fixture.database.query("SELECT array_agg(number ORDER BY place) AS numbers FROM effects GROUP BY key") {
+            for row in try await fixture.database.query(
+                "SELECT array_agg(number ORDER BY place) AS numbers FROM effects GROUP BY key")
+            {
                 let numbers: [Int64] = try row["numbers"]
                 #expect(numbers == numbers.sorted())
             }

@@ -19,7 +19,9 @@ import Testing
                 let id = CallID()
                 ids.append(id)
                 let at = start + .seconds(Int.random(in: 0..<(5 * 86_400), using: &random))
-                let (workspace, business) = (workspaces.randomElement(using: &random)!, businesses.randomElement(using: &random)!)
+                let (workspace, business) = (
+                    workspaces.randomElement(using: &random)!, businesses.randomElement(using: &random)!
+                )
                 _ = try await database.execute(
                     """
                     INSERT INTO calls (call_id, workspace_id, business_id, direction, status, started_at, version)
@@ -69,17 +71,23 @@ import Testing
 
     @Test func `an older event changes nothing and a call is scored once with its reasons`() async throws {
         try await TestDatabase.fresh(migrations: ["qa-analytics"], extra: MessagingSchema.migrations) { database in
-            let scoring = ScoreCalls(sentiment: Sentiment(lexicon: try Lexicon(text: Array("great\t3.1\nbad\t-2.5\n".utf8))))
+            let scoring = ScoreCalls(
+                sentiment: Sentiment(lexicon: try Lexicon(text: Array("great\t3.1\nbad\t-2.5\n".utf8))))
             let now = Instant.now()
             var call = CallSnapshot(
                 id: CallID(), workspaceID: WorkspaceID(), direction: .inbound, status: .inProgress,
                 fromNumber: "+14155550101", toNumber: "+14155550100", startedAt: now, createdAt: now, updatedAt: now)
             let started = call
             try await database.transaction { tx in try await scoring.onCall(.started(started), tx) }
-            for (place, (speaker, text)) in [(Speaker.ai, "Hello, how can I help?"), (.customer, "This is great")].enumerated() {
+            for (place, (speaker, text)) in [(Speaker.ai, "Hello, how can I help?"), (.customer, "This is great")]
+                .enumerated()
+            {
                 let said = InteractionSnapshot(
-                    id: Int64(place + 1), callID: call.id, speaker: speaker, text: text, timestamp: now, sequence: place + 1)
-                try await database.transaction { tx in try await scoring.onCall(.interactionAdded(started.ref, said), tx) }
+                    id: Int64(place + 1), callID: call.id, speaker: speaker, text: text, timestamp: now,
+                    sequence: place + 1)
+                try await database.transaction { tx in
+                    try await scoring.onCall(.interactionAdded(started.ref, said), tx)
+                }
             }
             call.version = 3
             call.status = .completed

@@ -5,14 +5,17 @@ import Testing
 private func call(_ lines: (ai: Bool, text: String, score: Double)...) -> [Rubric.Utterance] {
     lines.enumerated().map { place, line in
         Rubric.Utterance(
-            id: Int64(place + 1), byAI: line.ai, text: line.text, sentiment: line.score, citations: 1, unanswered: false)
+            id: Int64(place + 1), byAI: line.ai, text: line.text, sentiment: line.score, citations: 1, unanswered: false
+        )
     }
 }
 
 @Suite struct RubricTests {
     @Test func `a polite call loses nothing but what the mood takes`() {
         let score = Rubric.score(
-            call((true, "Hello, how can I help?", 0.4), (false, "I need my bill.", 0), (true, "Thank you, it is on its way. Goodbye.", 0.5)))
+            call(
+                (true, "Hello, how can I help?", 0.4), (false, "I need my bill.", 0),
+                (true, "Thank you, it is on its way. Goodbye.", 0.5)))
         #expect(score.findings.isEmpty)
         #expect(score.compliance == 1 && score.accuracy == 1 && score.professionalism == 1)
         #expect(score.sentiment == 0.5)
@@ -20,7 +23,8 @@ private func call(_ lines: (ai: Bool, text: String, score: Double)...) -> [Rubri
     }
 
     @Test(arguments: [
-        ("Hello. Please tell me your password.", "asked_for_secret"), ("Hello, this is guaranteed to work.", "unbacked_promise"),
+        ("Hello. Please tell me your password.", "asked_for_secret"),
+        ("Hello, this is guaranteed to work.", "unbacked_promise"),
         ("What do you want?", "no_greeting"),
     ])
     func `what an agent says wrong is found with its utterance`(_ text: String, _ code: String) {
@@ -31,14 +35,20 @@ private func call(_ lines: (ai: Bool, text: String, score: Double)...) -> [Rubri
     }
 
     @Test func `an opt-out must be acknowledged in the next answer`() {
-        let ignored = Rubric.score(call((true, "Hello", 0), (false, "Stop calling me", 0), (true, "Our offer is new", 0)))
+        let ignored = Rubric.score(
+            call((true, "Hello", 0), (false, "Stop calling me", 0), (true, "Our offer is new", 0)))
         #expect(ignored.findings.first { $0.code == "opt_out_ignored" }?.evidence == [2, 3])
-        let heard = Rubric.score(call((true, "Hello", 0), (false, "Stop calling me", 0), (true, "Understood, I took you off the list. Bye", 0)))
+        let heard = Rubric.score(
+            call(
+                (true, "Hello", 0), (false, "Stop calling me", 0), (true, "Understood, I took you off the list. Bye", 0)
+            ))
         #expect(!heard.findings.contains { $0.code == "opt_out_ignored" })
     }
 
     @Test func `questions without an answer cost accuracy in proportion`() {
-        var lines = call((true, "Hello", 0), (false, "When?", 0), (true, "I do not know", 0), (false, "Why?", 0), (true, "Because. Thanks", 0))
+        var lines = call(
+            (true, "Hello", 0), (false, "When?", 0), (true, "I do not know", 0), (false, "Why?", 0),
+            (true, "Because. Thanks", 0))
         lines[2].unanswered = true
         lines[2].citations = 0
         let score = Rubric.score(lines)

@@ -27,7 +27,9 @@ private let words = """
         #expect(sentiment.score(worse) < sentiment.score(better))
     }
 
-    @Test(arguments: ["", "   ", "...", "the table stands there", "\u{0}\u{FFFD}", String(repeating: "x", count: 100_000)])
+    @Test(arguments: [
+        "", "   ", "...", "the table stands there", "\u{0}\u{FFFD}", String(repeating: "x", count: 100_000),
+    ])
     func `text without a rated word is neutral`(_ text: String) throws {
         #expect(try sentiment().score(text) == 0)
     }

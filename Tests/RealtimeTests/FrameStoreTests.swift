@@ -30,7 +30,8 @@ import Testing
         }
     }
 
-    @Test func `a resumption tells when frames in between are gone, and never shows another workspace's`() async throws {
+    @Test func `a resumption tells when frames in between are gone, and never shows another workspace's`() async throws
+    {
         try await TestDatabase.fresh(migrations: ["realtime"], extra: MessagingSchema.migrations) { database in
             let (mine, other) = (WorkspaceID(), WorkspaceID())
             for number in 0..<30 {
@@ -62,7 +63,8 @@ import Testing
             id: CallID(), workspaceID: WorkspaceID(), direction: .outbound, fromNumber: "+14155550100",
             toNumber: "+14155550101", startedAt: now, createdAt: now, updatedAt: now)
         let said = InteractionSnapshot(id: 1, callID: call.id, speaker: .ai, text: "Hi", timestamp: now, sequence: 1)
-        let escalation = EscalationSnapshot(id: 4, callID: call.id, status: .pending, triggerType: "keyword", requestedAt: now)
+        let escalation = EscalationSnapshot(
+            id: 4, callID: call.id, status: .pending, triggerType: "keyword", requestedAt: now)
         let score = ScoreSnapshot(
             id: 2, callID: call.id, overallScore: 0.9, sentimentScore: 0.5, complianceScore: 1, accuracyScore: 1,
             professionalismScore: 1, sentimentLabel: .neutral, reviewedBy: "automatic", createdAt: now, updatedAt: now)
@@ -76,7 +78,8 @@ import Testing
         ]
         #expect(
             frames.map { $0?.event } == [
-                "call.started", "call.updated", "call.ended", "interaction.added", "qa.score.updated", "sentiment.changed",
+                "call.started", "call.updated", "call.ended", "interaction.added", "qa.score.updated",
+                "sentiment.changed",
                 "escalation.triggered", "escalation.completed",
             ])
         for frame in frames {

@@ -17,7 +17,8 @@ import Testing
         let log = Log(program: "telephony") { lines.add($0) }.child(("workspace", "w1"))
         let trace = TraceContext.new()
         TraceContext.$current.withValue(trace) {
-            log.warn("call.dropped", ("reason", "line\nbreak \"quoted\""), ("seconds", 12), ("share", 0.5), ("known", true))
+            log.warn(
+                "call.dropped", ("reason", "line\nbreak \"quoted\""), ("seconds", 12), ("share", 0.5), ("known", true))
         }
         let line = try #require(lines.all.first)
         #expect(line.filter { $0 == "\n" }.count == 1 && line.hasSuffix("}\n"))

@@ -40,7 +40,9 @@ import Testing
 
     @Test func `a stranger's label values cannot fill the memory`() {
         let metrics = Metrics()
-        for number in 0..<(Metrics.seriesMax + 500) { metrics.counter("paths_total", "Paths.", ("path", "/\(number)")).add() }
+        for number in 0..<(Metrics.seriesMax + 500) {
+            metrics.counter("paths_total", "Paths.", ("path", "/\(number)")).add()
+        }
         let lines = metrics.render().split(separator: "\n").filter { $0.hasPrefix("paths_total") }
         #expect(lines.count == Metrics.seriesMax + 1)
         #expect(lines.last == #"paths_total{path="other"} 500"#)
@@ -58,7 +60,14 @@ import Testing
         let metrics = Metrics()
         let (counter, gauge) = (metrics.counter("c_total", "C."), metrics.gauge("g", "G."))
         await withTaskGroup(of: Void.self) { group in
-            for _ in 0..<4 { group.addTask { for _ in 0..<10_000 { counter.add(); gauge.add(1) } } }
+            for _ in 0..<4 {
+                group.addTask {
+                    for _ in 0..<10_000 {
+                        counter.add()
+                        gauge.add(1)
+                    }
+                }
+            }
         }
         #expect(counter.count == 40_000)
         #expect(gauge.value == 40_000)

@@ -128,8 +128,11 @@ private struct Refused: Error {}
             }
         }
         let text = String(decoding: result.standardOutputContent, as: UTF8.self)
-        let places = ["start database", "start server", "service.started", "service.stopping", "stop server", "stop database", "service.stopped"]
-            .map { text.firstRange(of: $0)?.lowerBound }
+        let places = [
+            "start database", "start server", "service.started", "service.stopping", "stop server", "stop database",
+            "service.stopped",
+        ]
+        .map { text.firstRange(of: $0)?.lowerBound }
         #expect(!places.contains(nil), "\(text)")
         #expect(places.compactMap { $0 } == places.compactMap { $0 }.sorted(), "\(text)")
         #expect(text.contains("\"milliseconds\":"))
@@ -143,10 +146,12 @@ private struct Refused: Error {}
             Service.main("auth", arguments: []) { _ in
                 [
                     Part("producer", notes),
-                    Part("database", notes, start: {
-                        killSoon(SIGTERM)
-                        try await EventLoop.sleep(for: .seconds(600))
-                    }),
+                    Part(
+                        "database", notes,
+                        start: {
+                            killSoon(SIGTERM)
+                            try await EventLoop.sleep(for: .seconds(600))
+                        }),
                 ]
             }
         }
@@ -159,10 +164,12 @@ private struct Refused: Error {}
             let notes = Notes()
             Service.main("auth", arguments: []) { _ in
                 [
-                    Part("server", notes, start: { killSoon(SIGTERM) }, stop: { _ in
-                        killSoon(SIGINT)
-                        try? await EventLoop.sleep(for: .seconds(600))
-                    })
+                    Part(
+                        "server", notes, start: { killSoon(SIGTERM) },
+                        stop: { _ in
+                            killSoon(SIGINT)
+                            try? await EventLoop.sleep(for: .seconds(600))
+                        })
                 ]
             }
         }
@@ -178,7 +185,8 @@ private struct Refused: Error {}
             }
         }
         let text = String(decoding: result.standardOutputContent, as: UTF8.self)
-        #expect(text.contains("service.failed") && text.contains("Refused") && text.contains("stop database"), "\(text)")
+        #expect(
+            text.contains("service.failed") && text.contains("Refused") && text.contains("stop database"), "\(text)")
     }
 
     @Test func `a command runs on a loop with its arguments and its exit code says how it went`() async throws {

@@ -37,7 +37,9 @@ import Testing
         try await onOwnLoop {
             let (a, b) = try await Self.pair()
             #expect(try Self.tryRead(a) == nil)
-            _ = EventLoop.required().after(.milliseconds(5)) { _ = try? Array("hello".utf8).withUnsafeBytes { try b.tryWrite($0) } }
+            _ = EventLoop.required().after(.milliseconds(5)) {
+                _ = try? Array("hello".utf8).withUnsafeBytes { try b.tryWrite($0) }
+            }
             try await a.waitReadable()
             #expect(try Self.tryRead(a) == Array("hello".utf8))
             #expect(try Self.tryRead(a) == nil)
@@ -103,7 +105,9 @@ import Testing
         try await onOwnLoop {
             let (a, b) = try await Self.pair()
             let (head, body) = (Array("head ".utf8), Array("body".utf8))
-            let sent = try head.withUnsafeBytes { one in try body.withUnsafeBytes { two in try a.tryWritev([one, two]) } }
+            let sent = try head.withUnsafeBytes { one in
+                try body.withUnsafeBytes { two in try a.tryWritev([one, two]) }
+            }
             #expect(sent == 9)
             #expect(try await b.read() == Array("head body".utf8))
         }
@@ -189,7 +193,10 @@ import Testing
 
     @Test func `timers and watches may be cancelled after their loop has gone`() async throws {
         /// `@unchecked Sendable`: made on the loop, used by nobody at the same time.
-        final class Kept: @unchecked Sendable { var timer: Timer?; var watch: Watch? }
+        final class Kept: @unchecked Sendable {
+            var timer: Timer?
+            var watch: Watch?
+        }
         let kept = Kept()
         let pipe = Pipe()
         let output = pipe.output

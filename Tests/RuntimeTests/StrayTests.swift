@@ -105,7 +105,9 @@ private enum Strays {
     private static let count = Atomic<Int>(0)
 
     /// Jobs put on the global pool, and what the body counted itself; 255 when it failed.
-    static func during(_ body: @escaping @Sendable (_ loop: EventLoop, _ other: EventLoop) async throws -> Int) async -> Int {
+    static func during(_ body: @escaping @Sendable (_ loop: EventLoop, _ other: EventLoop) async throws -> Int) async
+        -> Int
+    {
         watchGlobalPool()
         let group = EventLoopGroup(count: 2)
         group.start()

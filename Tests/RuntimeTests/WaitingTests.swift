@@ -133,10 +133,12 @@ import Testing
         #expect(heap.count == 0)
     }
 
-    @Test(arguments: [
-        (Duration.zero, 0), (.nanoseconds(1), 1), (.seconds(-5), 0), (.milliseconds(1500), 1_500_000_000),
-        (Duration(secondsComponent: 0, attosecondsComponent: 1), 1), (.seconds(Int64.max / 2), 3_000_000_000_000_000_000),
-    ] as [(Duration, Int64)])
+    @Test(
+        arguments: [
+            (Duration.zero, 0), (.nanoseconds(1), 1), (.seconds(-5), 0), (.milliseconds(1500), 1_500_000_000),
+            (Duration(secondsComponent: 0, attosecondsComponent: 1), 1),
+            (.seconds(Int64.max / 2), 3_000_000_000_000_000_000),
+        ] as [(Duration, Int64)])
     func `a duration becomes nanoseconds, never fewer`(duration: Duration, nanoseconds: Int64) {
         #expect(MonotonicClock.nanoseconds(duration) == nanoseconds)
     }
@@ -171,7 +173,12 @@ import Testing
                 tasks.addTask {
                     for _ in 0..<20_000 {
                         // One at a time, so that the loop goes to sleep in between.
-                        await withCheckedContinuation { next in loop.execute { done.add(); next.resume() } }
+                        await withCheckedContinuation { next in
+                            loop.execute {
+                                done.add()
+                                next.resume()
+                            }
+                        }
                     }
                 }
             }

@@ -23,16 +23,20 @@ import Testing
         #expect(throws: Instructions.Unreadable.self) { try Instructions.read(Array(document.utf8)) }
     }
 
-    @Test(arguments: [
-        ([("To", "+14155550101"), ("From", "+14155550100"), ("Url", "http://a/")], nil),
-        ([("To", "+14155550101"), ("From", "+14155550100")], "Url is missing"),
-        ([("To", "12"), ("From", "+14155550100"), ("Url", "http://a/")], "To is not a phone number"),
-        ([("To", "+14155550101"), ("From", "+14155550100"), ("Url", "http://a/"), ("Tag", "x")], "unknown parameter Tag"),
-        (
-            [("To", "+14155550101"), ("From", "+14155550100"), ("Url", "http://a/"), ("Timeout", "601")],
-            "Timeout is not 0 to 600"
-        ),
-    ] as [([(String, String)], String?)])
+    @Test(
+        arguments: [
+            ([("To", "+14155550101"), ("From", "+14155550100"), ("Url", "http://a/")], nil),
+            ([("To", "+14155550101"), ("From", "+14155550100")], "Url is missing"),
+            ([("To", "12"), ("From", "+14155550100"), ("Url", "http://a/")], "To is not a phone number"),
+            (
+                [("To", "+14155550101"), ("From", "+14155550100"), ("Url", "http://a/"), ("Tag", "x")],
+                "unknown parameter Tag"
+            ),
+            (
+                [("To", "+14155550101"), ("From", "+14155550100"), ("Url", "http://a/"), ("Timeout", "601")],
+                "Timeout is not 0 to 600"
+            ),
+        ] as [([(String, String)], String?)])
     func `a call is created by the carrier's own rules`(_ form: [(String, String)], _ complaint: String?) {
         #expect(Account.complaint(creating: form) == complaint)
     }

@@ -1,6 +1,8 @@
 /// Who may import whom (design §2). A module that is not here has to be put here, which is the moment to think about it.
 enum Arrows {
-    private static let ground: Set<String> = ["Shared", "Runtime", "HTTP", "Postgres", "Kafka", "Messaging", "Access", "Program"]
+    private static let ground: Set<String> = [
+        "Shared", "Runtime", "HTTP", "Postgres", "Kafka", "Messaging", "Access", "Program",
+    ]
 
     static let allowed: [String: Set<String>] = [
         "Shared": ["COpenSSL"],
@@ -34,17 +36,20 @@ enum Arrows {
             for (name, line) in imports(source.swift) where !toolchain.contains(name) {
                 if isC(name) { importers[name, default: []].insert(module) }
                 guard let allowed = allowed[module] else {
-                    complaints.append(Complaint(path: source.path, line: line, text: "\(module) has no arrows in Arrows.swift"))
+                    complaints.append(
+                        Complaint(path: source.path, line: line, text: "\(module) has no arrows in Arrows.swift"))
                     break
                 }
                 if !allowed.contains(name) {
-                    complaints.append(Complaint(path: source.path, line: line, text: "\(module) may not import \(name)"))
+                    complaints.append(
+                        Complaint(path: source.path, line: line, text: "\(module) may not import \(name)"))
                 }
             }
         }
         for (name, modules) in importers.sorted(by: { $0.key < $1.key }) where modules.count > 1 {
             let list = modules.sorted().joined(separator: ", ")
-            complaints.append(Complaint(path: "Package.swift", line: 1, text: "\(name) is imported by more than one module: \(list)"))
+            complaints.append(
+                Complaint(path: "Package.swift", line: 1, text: "\(name) is imported by more than one module: \(list)"))
         }
         return complaints
     }

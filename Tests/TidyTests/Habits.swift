@@ -100,7 +100,9 @@ enum Habits {
         return tokens.indices.filter { tokens[$0].text == "unchecked" }.compactMap { place in
             let line = tokens[place].line
             // The comment ends just above (attributes and a long first line may stand between) or begins just below.
-            let isExplained = text.comments.contains { (line - 4...line).contains($0.endLine) || (line...line + 2).contains($0.line) }
+            let isExplained = text.comments.contains {
+                (line - 4...line).contains($0.endLine) || (line...line + 2).contains($0.line)
+            }
             return isExplained ? nil : (line, "@unchecked Sendable without the condition that makes it true")
         }
     }
@@ -111,7 +113,9 @@ enum Habits {
         let lines: [(line: Int, text: String)] =
             source.isSwift
             ? source.swift.comments.map { ($0.line, $0.text) }
-            : source.content.split(separator: "\n", omittingEmptySubsequences: false).enumerated().map { ($0 + 1, String($1)) }
+            : source.content.split(separator: "\n", omittingEmptySubsequences: false).enumerated().map {
+                ($0 + 1, String($1))
+            }
         return lines.flatMap { line, text in
             text.split { !$0.isLetter }.filter { marks.contains(String($0)) }
                 .map { Complaint(path: source.path, line: line, text: "\($0): do it or open an issue") }

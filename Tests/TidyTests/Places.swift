@@ -37,11 +37,13 @@ enum Places {
     ]
 
     private static let readers: Set<String> = [
-        "string", "optional", "secret", "int", "double", "bool", "url", "optionalURL", "urls", "list", "choice", "duration",
+        "string", "optional", "secret", "int", "double", "bool", "url", "optionalURL", "urls", "list", "choice",
+        "duration",
     ]
 
     static func environment(_ source: Source) -> [Complaint] {
-        guard source.isSwift, source.isProduct, source.module != "Runtime", !source.name.hasSuffix("Service.swift") else {
+        guard source.isSwift, source.isProduct, source.module != "Runtime", !source.name.hasSuffix("Service.swift")
+        else {
             return []
         }
         let tokens = source.swift.tokens
@@ -52,14 +54,17 @@ enum Places {
             if ["getenv", "secure_getenv", "environ", "ProcessInfo"].contains(token.text)
                 || token.text == "Environment" && next == "."
             {
-                complaints.append(Complaint(path: source.path, line: token.line, text: "the environment is read outside *Service.swift"))
+                complaints.append(
+                    Complaint(
+                        path: source.path, line: token.line, text: "the environment is read outside *Service.swift"))
             }
             // `settings.string("NAME")`: a reader given a text.
             if readers.contains(token.text), before == ".", next == "(", place + 2 < tokens.count,
                 tokens[place + 2].text == "\"", place > 1, tokens[place - 2].text.hasSuffix("ettings"),
                 settingsFiles[source.path] == nil
             {
-                complaints.append(Complaint(path: source.path, line: token.line, text: "a setting is named outside *Service.swift"))
+                complaints.append(
+                    Complaint(path: source.path, line: token.line, text: "a setting is named outside *Service.swift"))
             }
         }
         return complaints

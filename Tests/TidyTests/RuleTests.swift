@@ -45,7 +45,9 @@ import Testing
 
     @Test func `imports along the arrows are left alone`() {
         let sources = [
-            Source("Shared/Runtime/Log.swift", "import CLinux\nimport Glibc\nimport Shared\n// import HTTP\nlet a = \"import Kafka\""),
+            Source(
+                "Shared/Runtime/Log.swift",
+                "import CLinux\nimport Glibc\nimport Shared\n// import HTTP\nlet a = \"import Kafka\""),
             Source("Services/auth/LogIn.swift", "import Passwords\nimport Postgres"),
             Source("Tests/FlowTests/Flow.swift", "import Foundation"),
         ]
@@ -62,19 +64,23 @@ import Testing
     // MARK: Places
 
     @Test(arguments: [
-        #"query("SELECT 1")"#, #"let a: Query = "INSERT INTO calls VALUES (\(id))""#, #""UPDATE calls SET status = \(s)""#,
+        #"query("SELECT 1")"#, #"let a: Query = "INSERT INTO calls VALUES (\(id))""#,
+        #""UPDATE calls SET status = \(s)""#,
         "\"\"\"\n DELETE FROM calls\n \"\"\"", #"let part: Query = "WHERE id = \(id)""#,
     ])
     func `SQL in a use case is found, and not in a store`(content: String) {
         #expect(Places.sql(Source("Services/telephony/EndCall.swift", content)).count == 1)
         #expect(Places.sql(Source("Shared/Program/Program.swift", content)).count == 1)
-        for path in ["Services/telephony/CallStore.swift", "Services/telephony/ReadCalls.swift", "Shared/Messaging/Schema.swift"] {
+        for path in [
+            "Services/telephony/CallStore.swift", "Services/telephony/ReadCalls.swift", "Shared/Messaging/Schema.swift",
+        ] {
             #expect(Places.sql(Source(path, content)).isEmpty)
         }
     }
 
     @Test func `words that are no SQL are left alone`() {
-        let content = #"// SELECT in a comment"# + "\n" + #"let a = "Select a plan", b = "DELETE", c = "update it", d = "FROM""#
+        let content =
+            #"// SELECT in a comment"# + "\n" + #"let a = "Select a plan", b = "DELETE", c = "update it", d = "FROM""#
         #expect(Places.sql(Source("Services/telephony/EndCall.swift", content)).isEmpty)
     }
 
@@ -100,7 +106,8 @@ import Testing
         "try await Task.sleep(for: .seconds(1))", "Task<Void, Never> { }", "_ = Task.immediateDetached {}",
         "let a = try! b()", "let a = b!", "let a = b()!.c", "let a = b[0]!", "let a = b as! C", "var a: String!",
         "let a = \"\\(b!)\"", "fatalError(\"no\")", "DispatchQueue.main.async {}", "let a = JSONEncoder()",
-        "@MainActor func f() {}", "usleep(5)", "actor Shared {}", "public actor Pool { }", "final class A: @unchecked Sendable {}",
+        "@MainActor func f() {}", "usleep(5)", "actor Shared {}", "public actor Pool { }",
+        "final class A: @unchecked Sendable {}",
     ])
     func `a bad habit is found`(content: String) {
         #expect(Habits.check(Source("Services/auth/LogIn.swift", content)).count == 1)
@@ -108,9 +115,11 @@ import Testing
     }
 
     @Test(arguments: [
-        "Task.immediate(executorPreference: loop) { }", "Task(executorPreference: loop) { }", "let a: Task<Void, Never>?",
+        "Task.immediate(executorPreference: loop) { }", "Task(executorPreference: loop) { }",
+        "let a: Task<Void, Never>?",
         "try Task.checkCancellation()", "if Task.isCancelled {}", "await Task.yield()", "func f(_ task: Task) {}",
-        "if !a {}", "if a != b {}", "let a = !b", "return !c", "// b! and try! and Task { }", "let a = \"wow! Task { }\"",
+        "if !a {}", "if a != b {}", "let a = !b", "return !c", "// b! and try! and Task { }",
+        "let a = \"wow! Task { }\"",
         "self.fatalError()", "enum Role { case actor }", "let actor = Role.actor",
         "actor Pool { nonisolated var unownedExecutor: UnownedSerialExecutor { loop } }",
         "/// Sendable because the lock guards it.\nfinal class A: @unchecked Sendable {}",

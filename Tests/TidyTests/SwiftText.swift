@@ -76,7 +76,8 @@ struct SwiftText {
     }
 
     private mutating func add(_ count: Int, _ isGlued: Bool) {
-        tokens.append(Token(text: String(decoding: bytes[at..<at + count], as: UTF8.self), line: line, isGlued: isGlued))
+        tokens.append(
+            Token(text: String(decoding: bytes[at..<at + count], as: UTF8.self), line: line, isGlued: isGlued))
         advance(count)
     }
 
@@ -88,7 +89,9 @@ struct SwiftText {
 
     private mutating func readOperator(_ isGlued: Bool) {
         var count = 1
-        while Self.isOperator(byte(count)), !(byte(count) == Self.slash && [Self.slash, Self.star].contains(byte(count + 1))) {
+        while Self.isOperator(byte(count)),
+            !(byte(count) == Self.slash && [Self.slash, Self.star].contains(byte(count + 1)))
+        {
             count += 1
         }
         add(count, isGlued)

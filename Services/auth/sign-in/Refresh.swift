@@ -14,7 +14,10 @@ extension Accounts {
         let next = Digest.randomToken(bytes: 32)
         let until = Instant.now() + settings.accessLifetime
 
-        enum Outcome: Sendable { case renewed(Account, Opened), refused(Bool) }
+        enum Outcome: Sendable {
+            case renewed(Account, Opened)
+            case refused(Bool)
+        }
         let outcome: Outcome = try await database.transaction { tx in
             switch try await SessionStore.use(Digest.sha256(Array(token.utf8)), tx) {
             case .fresh(let session, let account):

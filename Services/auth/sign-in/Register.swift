@@ -24,7 +24,9 @@ extension Accounts {
             form.fail("password", complaint)
         }
         try form.finish()
-        guard role != .admin else { throw Problem.forbidden("Nobody registers as an admin; ask an admin to make you one.") }
+        guard role != .admin else {
+            throw Problem.forbidden("Nobody registers as an admin; ask an admin to make you one.")
+        }
 
         let hash = try await passwords.hash(password)
         let name = firstName.isEmpty ? email.text.prefix { $0 != "@" } : firstName[...]

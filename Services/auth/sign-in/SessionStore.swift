@@ -77,7 +77,9 @@ enum SessionStore {
         let rows = try await tx.query("SELECT kind, id::text AS id, at, until FROM revocations WHERE until > now()")
         for row in rows {
             tx.publish(
-                RevocationEvent(kind: try kind(row.decode("kind", as: String.self)), id: try row["id"], at: try row["at"], until: try row["until"]))
+                RevocationEvent(
+                    kind: try kind(row.decode("kind", as: String.self)), id: try row["id"], at: try row["at"],
+                    until: try row["until"]))
         }
     }
 
