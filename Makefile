@@ -33,9 +33,9 @@ status: ## Each program: ready or why not, port, memory, restarts
 logs: ## Follow the logs (PROGRAM=telephony for one)
 	@$(switchboard) logs -f $(PROGRAM)
 
-test: ## Every test, on a private platform with its own ports and data; never touches `make up`
+test: ## Every test, on a private platform of its own (ONLY=AuthTests, ONLY=acceptance/test_calls.py for some)
 	@deploy/local/setup tests
-	@.local/venv/bin/python deploy/local/test.py
+	@.local/venv/bin/python deploy/local/test.py $(if $(ONLY),--only '$(ONLY)')
 
 test-tsan: ## The Swift tests under the thread sanitizer (without the suites that use librdkafka)
 	@deploy/local/setup tests

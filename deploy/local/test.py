@@ -175,25 +175,29 @@ def count_pytest(tally: Tally, file: Path, code: int | None, seconds: int) -> No
 # ---- the runs
 
 
-def swift_tests(tally: Tally, sanitized: bool) -> bool:
-    """False when the programs did not even build."""
+def swift_tests(tally: Tally, sanitized: bool, only: str | None = None) -> bool:
+    """False when the programs did not even build. `only` filters suites and tests; an empty one means none of them."""
     scratch = ["--scratch-path", ROOT / ".build" / "tsan", "--sanitize=thread"] if sanitized else []
     say("building the programs and their tests" + (" with the thread sanitizer" if sanitized else ""))
     if (code := run(["swift", "build", "--build-tests", *scratch], BUILD_SECONDS, dict(os.environ))) != 0:
         tally.fail("the build failed" if code is not None else f"no build after {BUILD_SECONDS // 60} minutes")
         return False
+    if only == "":
+        return True
     say("the Swift tests")
     with Platform("swift", only_infrastructure=True) as instance:
         command = ["swift", "test", "--skip-build", *scratch, "--xunit-output", RESULTS / "swift.xml"]
         if sanitized:
             command += ["--skip", USES_KAFKA]
+        if only:
+            command += ["--filter", only]
         count_swift(tally, run(command, SWIFT_SECONDS, swift_environment(instance)))
     return True
 
 
 def pytest(tally: Tally, folder: Path, environment: dict[str, str]) -> None:
     say(str(folder.relative_to(ROOT)))
-    result = RESULTS / f"{folder.name}.xml"
+    result = RESULTS / f"{folder.stem}.xml"
     command = [SETUP / "venv" / "bin" / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider",
                f"--junitxml={result}", folder]
     seconds = FAULTS_SECONDS if folder.name == "faults" else PYTEST_SECONDS
@@ -201,9 +205,7 @@ def pytest(tally: Tally, folder: Path, environment: dict[str, str]) -> None:
 
 
 def platform_tests(tally: Tally, folders: list[str]) -> None:
-    folders = [name for name in folders if any((ROOT / "Tests" / name).glob("test_*.py"))]
-    if not folders:
-        return
+    """Each a folder or a file below Tests."""
     say("a platform of its own, from the same build")
     with Platform("platform", only_infrastructure=False, binaries=ROOT / ".build" / "debug") as instance:
         people.create(instance)
@@ -220,6 +222,8 @@ def main() -> int:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--tsan", action="store_true")
     which.add_argument("--faults", action="store_true")
+    which.add_argument(
+        "--only", metavar="WHAT", help="a pattern of Swift suites and tests (AuthTests), or a path below Tests (acceptance)")
     options = parser.parse_args()
 
     PLACE.mkdir(parents=True, exist_ok=True)
@@ -239,6 +243,11 @@ def main() -> int:
                 platform_tests(tally, ["faults"])
             else:
                 tally.fail("the build failed")
+        elif options.only and (ROOT / "Tests" / options.only).exists() and not options.only.endswith("Tests"):
+            if swift_tests(tally, sanitized=False, only=""):
+                platform_tests(tally, [options.only])
+        elif options.only:
+            swift_tests(tally, sanitized=False, only=options.only)
         elif swift_tests(tally, options.tsan) and not options.tsan:
             pytest(tally, ROOT / "deploy" / "local" / "tests", dict(os.environ))
             platform_tests(tally, ["acceptance", "flows"])
