@@ -71,7 +71,7 @@ import Testing
             #expect(await it.client.put("\(Self.path)/\(id)", json: body, token: "vera").code == "FORBIDDEN")
             #expect(await it.client.post(Self.path, json: body, token: "vera").code == "FORBIDDEN")
             #expect(await it.client.delete("\(Self.path)/\(id)", token: "vera").code == "FORBIDDEN")
-            #expect(await it.client.post(Self.path, json: body, token: "nobody").code == "WORKSPACE_NOT_FOUND")
+            #expect(await it.client.post(Self.path, json: body, token: "nobody").code == "FORBIDDEN")
         }
     }
 
