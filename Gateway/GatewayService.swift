@@ -40,11 +40,14 @@ enum GatewayService {
             let client = Client()
             let hub = Hub()
             tokens.onRevocation { hub.end($0) }
-            let frames = FrameStream(hub: hub)
+            let stream = FrameStream(hub: hub)
+            let frames = Broadcast(name: "frames", topics: [.realtimeFrames], from: .end, kafka: kafka, log: log) {
+                try stream.take($0)
+            }
             let sockets = Sockets(
                 tokens: tokens, hub: hub, limits: limits, tickets: Tickets(secret: secret),
                 backlog: .live(upstreams: upstreams, client: client),
-                origins: origins.isEmpty ? nil : origins + [publicURL])
+                origins: origins.isEmpty ? nil : origins + [publicURL], isFollowing: { frames.isFollowing })
             let described = OwnDocument()
             let documents = Documents(
                 upstreams: upstreams, client: client, own: { described.json },
@@ -62,9 +65,7 @@ enum GatewayService {
             return [
                 hub,
                 tokens,
-                Broadcast(name: "frames", topics: [.realtimeFrames], from: .end, kafka: kafka, log: log) {
-                    try frames.take($0)
-                },
+                frames,
                 Server(
                     port: internalPort, host: host, router: Router([], program: "gateway-internal", log: log),
                     name: "internal"),

@@ -80,9 +80,14 @@ extension KafkaSettings {
 }
 
 /// Waits for the database at start and looks after it.
-private final class Storage: Component {
+///
+/// Sendable because the lock guards what was told.
+private final class Storage: Component, @unchecked Sendable {
     let name = "database"
     private let database: Database
+    private let lock = Lock()
+    /// Why it does not answer yet; nil once it has.
+    private var waitsFor: String? = "does not answer yet"
     private let log: Log
 
     init(database: Database, log: Log) {
@@ -93,13 +98,19 @@ private final class Storage: Component {
     func start(on group: EventLoopGroup) async throws {
         var failures = 0
         while true {
-            do { return try await database.ping() } catch is CancellationError { throw CancellationError() } catch {
+            do { try await database.ping(); break } catch is CancellationError { throw CancellationError() } catch {
+                tell("\(error)")
                 failures += 1
                 if failures == 1 || failures % 20 == 0 { log.warn("database.waiting", ("error", "\(error)")) }
                 try await EventLoop.sleep(for: Retry.forever.delay(after: failures))
             }
+        tell(nil)
+        try await database.start(on: group)
         }
     }
 
-    func stop(deadline: Duration) async { await database.close() }
+    func stop(deadline: Duration) async { await database.stop(deadline: deadline) }
+    func unready() -> String? { lock.withLock { waitsFor } ?? database.unready() }
+
+    private func tell(_ reason: String?) { lock.withLock { waitsFor = reason } }
 }
