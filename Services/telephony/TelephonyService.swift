@@ -75,6 +75,7 @@ enum TelephonyService {
         policy.concurrentMax = settings.int("CALLS_CONCURRENT_MAX", default: 200, in: 1...100_000)
         policy.reconcileAfter = settings.duration("CARRIER_RECONCILE_AFTER", default: .seconds(60))
         policy.knowledgeWithin = settings.duration("KNOWLEDGE_WITHIN", default: .milliseconds(150))
+        policy.agentsFree = Int64(settings.int("FREE_PLAN_AGENT_LIMIT", default: 3))
         return policy
     }
 
