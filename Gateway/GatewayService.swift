@@ -15,10 +15,7 @@ enum GatewayService {
             let port = settings.int("PORT", default: 8000, in: 0...65_535)
             let internalPort = settings.int("INTERNAL_PORT", default: 8100, in: 0...65_535)
             let publicURL = settings.url("PUBLIC_URL", default: "http://localhost:8000")
-            let kafka = KafkaSettings(
-                brokers: settings.string("KAFKA_BROKERS"),
-                profile: settings.choice("KAFKA_PROFILE", default: KafkaSettings.Profile.server), clientID: "gateway",
-                topicPrefix: settings.string("KAFKA_TOPIC_PREFIX", default: ""))
+            let kafka = KafkaSettings(settings, clientID: "gateway", log: log)
             let upstreams = upstreams(settings)
             let tokens = TokenVerifier(
                 .init(
@@ -83,8 +80,12 @@ enum GatewayService {
     private static func upstreams(_ settings: Settings) -> Upstreams {
         var addresses: [Owner: [(host: String, port: Int)]] = [:]
         for (place, owner) in Owner.allCases.enumerated() {
-            let urls = settings.urls(owner.setting, default: ["http://127.0.0.1:\(8101 + place)"])
-            addresses[owner] = urls.compactMap(Upstreams.address)
+            // Inside, programs speak plain HTTP to each other.
+            let given = settings.optional(owner.setting, "one or more http:// URLs, separated by commas") { text in
+                let replicas = text.split(separator: ",").map { Upstreams.address($0.filter { $0 != " " }) }
+                return replicas.isEmpty || replicas.contains { $0 == nil } ? nil : replicas.compactMap { $0 }
+            }
+            addresses[owner] = given ?? [("127.0.0.1", 8101 + place)]
         }
         return Upstreams(addresses)
     }
