@@ -37,7 +37,7 @@ test: ## Every test, on a private platform of its own (ONLY=AuthTests, ONLY=acce
 	@deploy/local/setup tests
 	@.local/venv/bin/python deploy/local/test.py $(if $(ONLY),--only '$(ONLY)')
 
-test-tsan: ## The Swift tests under the thread sanitizer (without the suites that use librdkafka)
+test-tsan: ## The Swift tests under the thread sanitizer (without the suites that start librdkafka)
 	@deploy/local/setup tests
 	@.local/venv/bin/python deploy/local/test.py --tsan
 

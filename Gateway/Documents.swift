@@ -17,7 +17,12 @@ struct Documents: Sendable {
     private static let timeout: Duration = .seconds(3)
 
     var routes: [Route] {
+        let events = AsyncAPI.document(publicURL: publicURL).jsonBytes
         var routes: [Route] = [
+            .get(
+                "/asyncapi.json", "The topics and the live stream (AsyncAPI 3.0), from the events' own types",
+                tag: "documents", family: .plain, access: .everyone, limit: .none, returns: .ok(.anyObject)
+            ) { request in Response.bytes(type: "application/json", events).conditional(request) },
             .get(
                 "/api/schema/", "This description (OpenAPI 3.1), from every program's own route table",
                 tag: "documents",
@@ -107,7 +112,7 @@ enum Pages {
         <h1>Switchboard</h1><p>The backend of an AI call centre. This gateway answers <code>/api/*</code> and
         <code>/ws/calls</code>.</p>
         <ul><li><a href="/api/docs/">Try the API</a> (Swagger UI)</li><li><a href="/api/redoc/">Read the API</a> (ReDoc)</li>
-        <li><a href="/api/schema/">OpenAPI 3.1</a></li><li><a href="/live">Watch calls live</a></li>
+        <li><a href="/api/schema/">OpenAPI 3.1</a>, <a href="/asyncapi.json">AsyncAPI 3.0</a></li><li><a href="/live">Watch calls live</a></li>
         <li><a href="/readyz">Is it ready?</a></li></ul></html>
         """
 

@@ -29,6 +29,7 @@ struct Forward: Sendable {
         let headers = Self.headers(request, from: address)
         var tried: Set<Int> = []
         var tries = 0
+        pool.retries.earn()
         while true {
             tries += 1
             // After a failure on a kept connection only a fresh one tells a closed connection from a dead replica.
@@ -47,7 +48,7 @@ struct Forward: Sendable {
                 let isRepeatable = request.method.isIdempotent && request.body.isEmpty
                 if lease.connection.hasServed { pool.abandoned(lease) } else { pool.broken(lease) }
                 if !lease.connection.hasServed { tried.insert(lease.replica) }
-                guard isRepeatable, tries < Self.triesMax, !(error is Problem) else {
+                guard isRepeatable, tries < Self.triesMax, !(error is Problem), pool.retries.spend() else {
                     throw Problem(
                         .upstreamUnavailable, "The part of the system that answers this broke off; try again shortly.",
                         cause: error)

@@ -15,10 +15,7 @@ enum GatewayService {
             let port = settings.int("PORT", default: 8000, in: 0...65_535)
             let internalPort = settings.int("INTERNAL_PORT", default: 8100, in: 0...65_535)
             let publicURL = settings.url("PUBLIC_URL", default: "http://localhost:8000")
-            let kafka = KafkaSettings(
-                brokers: settings.string("KAFKA_BROKERS"),
-                profile: settings.choice("KAFKA_PROFILE", default: KafkaSettings.Profile.server), clientID: "gateway",
-                topicPrefix: settings.string("KAFKA_TOPIC_PREFIX", default: ""))
+            let kafka = KafkaSettings(settings, clientID: "gateway", log: log)
             let upstreams = upstreams(settings)
             let tokens = TokenVerifier(
                 .init(
@@ -40,11 +37,14 @@ enum GatewayService {
             let client = Client()
             let hub = Hub()
             tokens.onRevocation { hub.end($0) }
-            let frames = FrameStream(hub: hub)
+            let stream = FrameStream(hub: hub)
+            let frames = Broadcast(name: "frames", topics: [.realtimeFrames], from: .end, kafka: kafka, log: log) {
+                try stream.take($0)
+            }
             let sockets = Sockets(
                 tokens: tokens, hub: hub, limits: limits, tickets: Tickets(secret: secret),
                 backlog: .live(upstreams: upstreams, client: client),
-                origins: origins.isEmpty ? nil : origins + [publicURL])
+                origins: origins.isEmpty ? nil : origins + [publicURL], isFollowing: { frames.isFollowing })
             let described = OwnDocument()
             let documents = Documents(
                 upstreams: upstreams, client: client, own: { described.json },
@@ -62,9 +62,7 @@ enum GatewayService {
             return [
                 hub,
                 tokens,
-                Broadcast(name: "frames", topics: [.realtimeFrames], from: .end, kafka: kafka, log: log) {
-                    try frames.take($0)
-                },
+                frames,
                 Server(
                     port: internalPort, host: host, router: Router([], program: "gateway-internal", log: log),
                     name: "internal"),
@@ -82,8 +80,12 @@ enum GatewayService {
     private static func upstreams(_ settings: Settings) -> Upstreams {
         var addresses: [Owner: [(host: String, port: Int)]] = [:]
         for (place, owner) in Owner.allCases.enumerated() {
-            let urls = settings.urls(owner.setting, default: ["http://127.0.0.1:\(8101 + place)"])
-            addresses[owner] = urls.compactMap(Upstreams.address)
+            // Inside, programs speak plain HTTP to each other.
+            let given = settings.optional(owner.setting, "one or more http:// URLs, separated by commas") { text in
+                let replicas = text.split(separator: ",").map { Upstreams.address($0.filter { $0 != " " }) }
+                return replicas.isEmpty || replicas.contains { $0 == nil } ? nil : replicas.compactMap { $0 }
+            }
+            addresses[owner] = given ?? [("127.0.0.1", 8101 + place)]
         }
         return Upstreams(addresses)
     }

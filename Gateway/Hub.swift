@@ -55,7 +55,7 @@ final class Hub: @unchecked Sendable, Component {
     }
 
     /// Tells browsers to come back, to another gateway if there is one.
-    func stop(deadline: Duration) async { each { $0.endAll() } }
+    func leave() async { each { $0.endAll() } }
 
     /// The current loop's.
     var current: LoopHub? {

@@ -48,12 +48,12 @@ final class Session {
                 throw Problem.validation("event", "is missing: subscribe, unsubscribe, resume or ping")
             }
             let data = message["data"] ?? .object([:])
-            switch event {
-            case "subscribe": try await subscribe(data)
-            case "unsubscribe": try unsubscribe(data)
-            case "resume": try await resume(data)
-            case "ping": say("pong", data)
-            default: throw Problem.validation("event", "must be subscribe, unsubscribe, resume or ping")
+            switch SocketRequest(rawValue: event) {
+            case .subscribe: try await subscribe(data)
+            case .unsubscribe: try unsubscribe(data)
+            case .resume: try await resume(data)
+            case .ping: say(.pong, data)
+            case nil: throw Problem.validation("event", "must be subscribe, unsubscribe, resume or ping")
             }
         } catch let problem as Problem {
             refuse(problem)
@@ -68,7 +68,7 @@ final class Session {
         switch data["type"]?.string {
         case "all_calls":
             seesAll = true
-            say("subscribed", ["type": "all_calls"])
+            say(.subscribed, ["type": "all_calls"])
         case "call":
             let call = try callID(data)
             guard calls.contains(call) || calls.count < Self.callsMax else {
@@ -78,7 +78,7 @@ final class Session {
             // Whose call it is, only its owner knows.
             try await backlog.mayFollow(call, token)
             calls.insert(call)
-            say("subscribed", ["type": "call", "call_id": .string(call.text)])
+            say(.subscribed, ["type": "call", "call_id": .string(call.text)])
         default: throw Problem.validation("data.type", "must be all_calls or call")
         }
     }
@@ -87,11 +87,11 @@ final class Session {
         switch data["type"]?.string {
         case "all_calls":
             seesAll = false
-            say("unsubscribed", ["type": "all_calls"])
+            say(.unsubscribed, ["type": "all_calls"])
         case "call":
             let call = try callID(data)
             calls.remove(call)
-            say("unsubscribed", ["type": "call", "call_id": .string(call.text)])
+            say(.unsubscribed, ["type": "call", "call_id": .string(call.text)])
         default: throw Problem.validation("data.type", "must be all_calls or call")
         }
     }
@@ -117,7 +117,7 @@ final class Session {
             throw error
         }
         guard found.isComplete else {
-            say("resync", ["reason": "too much was missed; load the list anew"])
+            say(.resync, ["reason": "too much was missed; load the list anew"])
             release(through: 0)
             return
         }
@@ -128,7 +128,7 @@ final class Session {
                 _ = socket.send(preencoded: frame.frame)
             }
         }
-        say("resumed", ["through": .string("\(through)")])
+        say(.resumed, ["through": .string("\(through)")])
         release(through: through)
     }
 
@@ -140,8 +140,8 @@ final class Session {
         for frame in waiting { offer(frame) }
     }
 
-    private func say(_ event: String, _ data: JSON) {
-        _ = socket.send(JSON.object(["event": .string(event), "data": data]).jsonText)
+    private func say(_ event: SocketAnswer, _ data: JSON) {
+        _ = socket.send(JSON.object(["event": .string(event.rawValue), "data": data]).jsonText)
     }
 
     private func refuse(_ problem: Problem) {
@@ -151,7 +151,7 @@ final class Session {
                 "fields": .object(JSONObject(problem.fields.map { ($0.name, .array([.string($0.message)])) }))
             ]
         }
-        say("error", .object(data))
+        say(.error, .object(data))
     }
 }
 

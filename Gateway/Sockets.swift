@@ -12,6 +12,8 @@ struct Sockets: Sendable {
     let backlog: Backlog
     /// Browsers from elsewhere are turned away; nil lets in all.
     let origins: [String]?
+    /// Whether every frame from now on will come: a socket opened before would miss some without knowing.
+    let isFollowing: @Sendable () -> Bool
 
     var routes: [Route] {
         [
@@ -46,6 +48,7 @@ struct Sockets: Sendable {
     }
 
     private func open(_ request: Request) async throws -> Response {
+        guard isFollowing() else { throw Problem.unavailable("Calls cannot be followed yet; try again in a moment.") }
         let (token, subprotocol) = try credentials(request)
         let principal = try await tokens.verify(token)
         guard limits.claimSocket(principal.user) else {

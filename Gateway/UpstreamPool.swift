@@ -10,6 +10,7 @@ final class UpstreamPool: @unchecked Sendable {
     private var replicas: Replicas
     private var idle: [[Upstream]]
     private let failures: Counter
+    var retries = RetryBudget()
 
     /// Idle connections kept per replica and loop: enough for the bursts of one loop, few enough to forget.
     private static let idleMax = 64

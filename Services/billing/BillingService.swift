@@ -35,9 +35,10 @@ enum BillingService {
 
     private static func consumer(_ program: Program) -> Consumer {
         let calls = MeterCalls()
-        return program.consumer([.authWorkspaces, .telephonyCalls]) { envelope, tx in
+        return program.consumer([.authWorkspaces, .telephonyCalls, .telephonyAgents]) { envelope, tx in
             switch Topic(rawValue: envelope.topic) {
             case .authWorkspaces: try await onWorkspace(try envelope.event(as: WorkspaceEvent.self), envelope.time, tx)
+            case .telephonyAgents: try await onAgent(try envelope.event(as: AgentEvent.self), at: .now(), tx)
             case .telephonyCalls: try await calls.onCall(try envelope.event(as: CallEvent.self), tx)
             default: return
             }

@@ -32,25 +32,7 @@ struct MeterCalls: Sendable {
             UsageEvent.recorded(
                 workspaceID: call.workspaceID, callID: call.id, seconds: change.seconds,
                 period: terms.periodStart.iso, totalSeconds: total.seconds))
-        announce(total, terms, call.workspaceID, tx)
-    }
-
-    /// A limit is announced once per period, in the transaction that reached it.
-    private func announce(
-        _ total: UsageStore.Total, _ terms: UsageStore.Terms, _ workspace: WorkspaceID, _ tx: borrowing Transaction
-    ) {
-        let callsReached = terms.callLimit.map { total.calls >= $0 } ?? false
-        let minutesReached = terms.minutesMax.map { total.seconds >= $0 * 60 } ?? false
-        guard callsReached != total.callsReached || minutesReached != total.minutesReached else { return }
-        if callsReached, !total.callsReached, let max = terms.callLimit {
-            tx.publish(UsageEvent.limitReached(workspaceID: workspace, limit: .calls, value: total.calls, max: max))
-        }
-        if minutesReached, !total.minutesReached, let max = terms.minutesMax {
-            tx.publish(
-                UsageEvent.limitReached(workspaceID: workspace, limit: .minutes, value: total.seconds / 60, max: max))
-        }
-        UsageStore.markReached(
-            calls: callsReached, minutes: minutesReached, of: workspace, periodStart: terms.periodStart, tx)
+        Limits.announce(total, terms, call.workspaceID, tx)
     }
 
     /// The free plan is written at start; without it nothing can be metered.

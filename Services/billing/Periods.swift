@@ -3,8 +3,8 @@ import Postgres
 import Runtime
 import Shared
 
-/// Writes the free plan at start, and moves subscriptions into their next period when the old one is over: limits that
-/// were reached are cleared with it.
+/// Writes the free plan at start, tells subscriptions whose plan has changed, and moves them into their next period when
+/// the old one is over: limits that were reached are cleared with it.
 final class Periods: Component {
     let name = "periods"
     private let free: FreePlan
@@ -25,6 +25,7 @@ final class Periods: Component {
         group.loops[0].spawn("periods") { [self] in
             while !Task.isCancelled {
                 do {
+                    while try await tellPlans(now: .now()) == Self.batchMax {}
                     while try await renew(now: .now()) == Self.batchMax {}
                 } catch is CancellationError {
                     return
@@ -33,6 +34,18 @@ final class Periods: Component {
                 }
                 try? await EventLoop.sleep(for: Self.lookEvery)
             }
+        }
+    }
+
+    /// Tells up to ``batchMax`` subscriptions what their plan allows now; returns how many.
+    func tellPlans(now: Instant) async throws -> Int {
+        try await database.transaction { tx in
+            let told = try await SubscriptionStore.behind(limit: Self.batchMax, tx)
+            for subscription in told {
+                tx.publish(SubscriptionEvent.changed(subscription))
+                try await Limits.review(subscription.workspaceID, at: now, tx)
+            }
+            return told.count
         }
     }
 

@@ -8,7 +8,8 @@ enum PlanStore {
         created_at, updated_at
         """
 
-    /// Writes the free plan with the limits of the settings; existing subscriptions follow at once.
+    /// Writes the free plan with the limits of the settings; existing subscriptions follow at once, and are told by
+    /// ``Periods``.
     static func keep(_ free: FreePlan, _ database: Database) async throws {
         _ = try await database.execute(
             """
@@ -16,7 +17,7 @@ enum PlanStore {
             VALUES (\(FreePlan.slug), 'Free', 'Try Switchboard with real calls.', 0, \(free.callLimit),
                 \(free.agentLimit), \(free.minutesMax))
             ON CONFLICT (slug) DO UPDATE SET call_limit = excluded.call_limit, agent_limit = excluded.agent_limit,
-                max_minutes = excluded.max_minutes, updated_at = now()
+                max_minutes = excluded.max_minutes, version = plans.version + 1, updated_at = now()
             WHERE (plans.call_limit, plans.agent_limit, plans.max_minutes)
                 IS DISTINCT FROM (excluded.call_limit, excluded.agent_limit, excluded.max_minutes)
             """)

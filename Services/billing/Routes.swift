@@ -54,7 +54,8 @@ enum Schemas {
                 "usage",
                 .object(
                     .required("calls", .integer), .required("seconds", .integer, "Sum of the calls' durations."),
-                    .required("minutes", .integer, "Whole minutes begun.")))))
+                    .required("minutes", .integer, "Whole minutes begun."),
+                    .required("agents", .integer, "AI agents there are now.")))))
 }
 
 /// Plans and subscriptions as people see them.
@@ -109,6 +110,7 @@ extension CurrentSubscription: JSONWritable {
                 json.field("calls", calls)
                 json.field("seconds", seconds)
                 json.field("minutes", (seconds + 59) / 60)
+                json.field("agents", agents)
             }
         }
     }

@@ -11,8 +11,8 @@ enum SubscriptionStore {
         try await tx.queryOne(
             """
             WITH opened AS (
-                INSERT INTO subscriptions (workspace_id, user_id, plan_id, status, period_start, period_end)
-                SELECT \(workspace), \(owner), p.id, 'active', date_trunc('month', \(instant)::timestamptz, 'UTC'),
+                INSERT INTO subscriptions (workspace_id, user_id, plan_id, plan_version, status, period_start, period_end)
+                SELECT \(workspace), \(owner), p.id, p.version, 'active', date_trunc('month', \(instant)::timestamptz, 'UTC'),
                     date_trunc('month', \(instant)::timestamptz, 'UTC') + interval '1 month'
                 FROM plans p WHERE p.slug = \(FreePlan.slug)
                 ON CONFLICT (workspace_id) DO NOTHING
@@ -42,20 +42,39 @@ enum SubscriptionStore {
         ).map(snapshot)
     }
 
+    /// Subscriptions whose plan has changed since they were last told of, marked as told, at most `limit` at a time.
+    static func behind(limit: Int, _ tx: borrowing Transaction) async throws -> [SubscriptionSnapshot] {
+        try await tx.query(
+            """
+            WITH due AS (
+                SELECT s.id, p.version AS plan_version FROM plans p JOIN subscriptions s
+                    ON s.plan_id = p.id AND s.plan_version < p.version
+                LIMIT \(limit) FOR UPDATE OF s SKIP LOCKED
+            ), told AS (
+                UPDATE subscriptions s SET plan_version = due.plan_version, version = version + 1, updated_at = now()
+                FROM due WHERE s.id = due.id
+                RETURNING s.*
+            )
+            SELECT \(fragment: shown) FROM told s JOIN plans p ON p.id = s.plan_id
+            """
+        ).map(snapshot)
+    }
+
     /// What a person may see of a workspace's subscription, with what the current period has used.
     static func current(_ workspace: WorkspaceID, _ database: Database) async throws -> CurrentSubscription? {
         try await database.queryOne(
             """
             SELECT \(fragment: shown), s.cancel_at_period_end, coalesce(u.calls, 0) AS used_calls,
-                coalesce(u.seconds, 0) AS used_seconds
+                coalesce(u.seconds, 0) AS used_seconds, coalesce(a.agents, 0) AS used_agents
             FROM subscriptions s JOIN plans p ON p.id = s.plan_id
+                LEFT JOIN agent_counts a ON a.workspace_id = s.workspace_id
                 LEFT JOIN usage u ON u.workspace_id = s.workspace_id AND u.period_start = s.period_start
             WHERE s.workspace_id = \(workspace)
             """
         ).map { row in
             CurrentSubscription(
                 subscription: try snapshot(row), cancelAtPeriodEnd: try row["cancel_at_period_end"],
-                calls: try row["used_calls"], seconds: try row["used_seconds"])
+                calls: try row["used_calls"], seconds: try row["used_seconds"], agents: try row["used_agents"])
         }
     }
 
@@ -82,4 +101,6 @@ struct CurrentSubscription: Sendable {
     var cancelAtPeriodEnd: Bool
     var calls: Int64
     var seconds: Int64
+    /// AI agents there are now, whatever the period.
+    var agents: Int64
 }

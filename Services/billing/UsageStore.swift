@@ -7,6 +7,7 @@ enum UsageStore {
     /// A workspace's plan and the period a given instant falls into.
     struct Terms: Sendable {
         var callLimit: Int64?
+        var agentLimit: Int64?
         var minutesMax: Int64?
         var periodStart: Instant
         var periodEnd: Instant
@@ -19,7 +20,7 @@ enum UsageStore {
     ) async throws -> Terms? {
         try await tx.queryOne(
             """
-            SELECT p.call_limit, p.max_minutes,
+            SELECT p.call_limit, p.agent_limit, p.max_minutes,
                 coalesce(s.period_start, date_trunc('month', \(instant)::timestamptz, 'UTC')) AS period_start,
                 coalesce(s.period_end, date_trunc('month', \(instant)::timestamptz, 'UTC') + interval '1 month')
                     AS period_end
@@ -30,7 +31,8 @@ enum UsageStore {
             """
         ).map { row in
             Terms(
-                callLimit: try row["call_limit"], minutesMax: try row["max_minutes"],
+                callLimit: try row["call_limit"], agentLimit: try row["agent_limit"],
+                minutesMax: try row["max_minutes"],
                 periodStart: try row["period_start"], periodEnd: try row["period_end"])
         }
     }
@@ -84,11 +86,25 @@ enum UsageStore {
                 seconds = u.seconds + excluded.seconds
             RETURNING calls, seconds, calls_reached, minutes_reached
             """
-        ).map { row in
-            Total(
-                calls: try row["calls"], seconds: try row["seconds"], callsReached: try row["calls_reached"],
-                minutesReached: try row["minutes_reached"])
-        }
+        ).map(total)
+    }
+
+    /// The period's sums as they are; nil when nothing was used in it.
+    static func total(
+        of workspace: WorkspaceID, periodStart: Instant, _ tx: borrowing Transaction
+    ) async throws -> Total? {
+        try await tx.queryOne(
+            """
+            SELECT calls, seconds, calls_reached, minutes_reached FROM usage
+            WHERE workspace_id = \(workspace) AND period_start = \(periodStart) FOR UPDATE
+            """
+        ).map(total)
+    }
+
+    private static func total(_ row: Row) throws -> Total {
+        Total(
+            calls: try row["calls"], seconds: try row["seconds"], callsReached: try row["calls_reached"],
+            minutesReached: try row["minutes_reached"])
     }
 
     static func markReached(
@@ -104,6 +120,8 @@ enum UsageStore {
     static func erase(_ workspace: WorkspaceID, _ tx: borrowing Transaction) {
         tx.enqueue("DELETE FROM metered_calls WHERE workspace_id = \(workspace)")
         tx.enqueue("DELETE FROM usage WHERE workspace_id = \(workspace)")
+        tx.enqueue("DELETE FROM counted_agents WHERE workspace_id = \(workspace)")
+        tx.enqueue("DELETE FROM agent_counts WHERE workspace_id = \(workspace)")
         tx.enqueue("DELETE FROM subscriptions WHERE workspace_id = \(workspace)")
     }
 }

@@ -36,12 +36,25 @@ struct Rubric: Sendable {
         /// The call's mood, −1 … 1, from which `sentiment` = (x+1)/2.
         var mood: Double
         var findings: [Finding]
+
+        /// There was nothing to judge: it counts in no average and no distribution.
+        var isOfSilence: Bool { self == .silence }
+
+        /// Nobody said a word: the phone rang in vain, or the line went before the greeting.
+        static let silence = Score(
+            overall: 0, sentiment: 0.5, compliance: 0, accuracy: 0, professionalism: 0, mood: 0,
+            findings: [
+                Finding(
+                    area: .professionalism, code: "nobody_spoke",
+                    reason: "Nobody spoke, so there was nothing to score.", evidence: [], deduction: 0)
+            ])
     }
 
     /// What each area weighs in the overall score; they add up to 1.
     static let weights = (sentiment: 0.25, compliance: 0.30, accuracy: 0.25, professionalism: 0.20)
 
     static func score(_ utterances: [Utterance]) -> Score {
+        if utterances.isEmpty { return .silence }
         var findings: [Finding] = []
         let mood = mood(of: utterances.filter { !$0.byAI }.map(\.sentiment))
         compliance(utterances, &findings)
@@ -154,12 +167,10 @@ struct Rubric: Sendable {
     private static func professionalism(_ utterances: [Utterance], _ findings: inout [Finding]) {
         let spoken = utterances.filter(\.byAI)
         guard let first = spoken.first, let last = spoken.last else {
-            if !utterances.isEmpty {
-                findings.append(
-                    Finding(
-                        area: .professionalism, code: "silent_agent", reason: "The agent never spoke.",
-                        evidence: utterances.prefix(1).map(\.id), deduction: 1))
-            }
+            findings.append(
+                Finding(
+                    area: .professionalism, code: "silent_agent", reason: "The agent never spoke.",
+                    evidence: utterances.prefix(1).map(\.id), deduction: 1))
             return
         }
         if !Words(first.text).hasAny(Self.greetings) {

@@ -21,7 +21,9 @@ struct ScoreCalls: Sendable {
 
     private func onUtterance(_ call: CallRef, _ said: InteractionSnapshot, _ tx: borrowing Transaction) async throws {
         let score = sentiment.score(said.text)
-        try await ScoreStore.keep(said, of: call.callID, score: score, tx)
+        let hasEnded = try await ScoreStore.keep(said, of: call.callID, score: score, tx)
+        // The last words may be stored after the carrier has said that the call is over.
+        if hasEnded { try await self.score(call, tx) }
         guard said.speaker == .customer else { return }
         let moods = try await ScoreStore.moods(of: call.callID, tx)
         let mood = Rubric.mood(of: moods)
@@ -38,11 +40,8 @@ struct ScoreCalls: Sendable {
         let mood = Rubric.mood(of: transcript.filter { !$0.byAI }.map(\.sentiment))
         let outcome = Outcome.classify(
             transcript, failureReason: ended.failureReason, escalated: ended.escalated, mood: mood)
-        if !transcript.isEmpty {
-            let score = Rubric.score(transcript)
-            let row = try await ScoreStore.keep(score, outcome: outcome, of: call, tx)
-            tx.publish(ScoreEvent.scoreUpdated(call, row))
-        }
+        let row = try await ScoreStore.keep(Rubric.score(transcript), outcome: outcome, of: call, tx)
+        tx.publish(ScoreEvent.scoreUpdated(call, row))
         // A person or a tool call that set the outcome knows better.
         if ended.outcome == nil, let outcome, let known = CallOutcome(rawValue: outcome.rawValue) {
             tx.publish(ScoreEvent.outcomeClassified(call, known, summary: nil))

@@ -27,13 +27,14 @@ enum ScoreStore {
         _ = try await tx.execute("UPDATE calls SET escalated = true WHERE call_id = \(call) AND NOT escalated")
     }
 
-    /// Keeps one utterance; the same sequence again (an interrupted answer) replaces its text and score.
+    /// Keeps one utterance; the same sequence again (an interrupted answer) replaces its text and score. True when its
+    /// call has ended already.
     static func keep(
         _ said: InteractionSnapshot, of call: CallID, score: Double, _ tx: borrowing Transaction
-    ) async throws {
+    ) async throws -> Bool {
         let citations = said.metadata["citations"]?.array?.count ?? 0
         let unanswered = said.metadata["answered"]?.bool == false
-        _ = try await tx.execute(
+        let row = try await tx.queryOne(
             """
             INSERT INTO utterances (call_id, interaction_id, sequence, speaker, text, score, citations, unanswered)
             VALUES (\(call), \(said.id), \(Int64(said.sequence)), \(said.speaker.rawValue), \(said.text), \(score),
@@ -41,7 +42,9 @@ enum ScoreStore {
             ON CONFLICT (call_id, sequence) DO UPDATE SET interaction_id = excluded.interaction_id,
                 text = excluded.text, score = excluded.score, citations = excluded.citations,
                 unanswered = excluded.unanswered
+            RETURNING EXISTS (SELECT FROM calls WHERE call_id = \(call) AND ended_at IS NOT NULL) AS ended
             """)
+        return try row.map { try $0["ended"] } ?? false
     }
 
     static func transcript(of call: CallID, _ tx: borrowing Transaction) async throws -> [Rubric.Utterance] {
@@ -92,10 +95,13 @@ enum ScoreStore {
         _ score: Rubric.Score, outcome: Outcome?, of call: CallRef, _ tx: borrowing Transaction
     ) async throws -> ScoreSnapshot {
         let label = SentimentLabel(score: score.mood)
+        // What the sums are made of; silence has no part in them.
+        let judged = score.isOfSilence ? nil : score
         _ = try await tx.execute(
             """
-            UPDATE calls SET mood = \(score.mood), mood_label = \(label.rawValue), overall = \(score.overall),
-                outcome = coalesce(outcome, \(outcome?.rawValue)) WHERE call_id = \(call.callID)
+            UPDATE calls SET mood = \(judged?.mood), mood_label = \(judged.map { _ in label.rawValue }),
+                overall = \(judged?.overall), outcome = coalesce(outcome, \(outcome?.rawValue))
+            WHERE call_id = \(call.callID)
             """)
         let rows = try await tx.query(
             """

@@ -15,12 +15,12 @@ struct NewFrame: Sendable {
 enum Frames {
     static func of(_ event: CallEvent, at: Instant) -> NewFrame? {
         switch event {
-        case .started(let call): frame("call.started", call, at) { writeCall(call, to: &$0) }
-        case .updated(let call): frame("call.updated", call, at) { writeCall(call, to: &$0) }
+        case .started(let call): frame(.callStarted, call, at) { writeCall(call, to: &$0) }
+        case .updated(let call): frame(.callUpdated, call, at) { writeCall(call, to: &$0) }
         case .ended(let call):
-            frame("call.ended", call, at) { json in json.object { $0.field("call_id", call.id) } }
+            frame(.callEnded, call, at) { json in json.object { $0.field("call_id", call.id) } }
         case .interactionAdded(let call, let said):
-            frame("interaction.added", call, at) { json in
+            frame(.interactionAdded, call, at) { json in
                 json.object {
                     $0.field("call_id", call.callID)
                     $0.key("interaction")
@@ -28,19 +28,18 @@ enum Frames {
                 }
             }
         case .interactionUpdated(let call, let said):
-            // Beyond document 003: what the caller heard turned out shorter than what was said.
-            frame("interaction.updated", call, at) { json in
+            frame(.interactionUpdated, call, at) { json in
                 json.object {
                     $0.field("call_id", call.callID)
                     $0.key("interaction")
                     said.writeInteraction(to: &$0)
                 }
             }
-        case .escalationTriggered(let call, let escalation): frame("escalation.triggered", call, escalation, at)
-        case .escalationUpdated(let call, let escalation): frame("escalation.updated", call, escalation, at)
-        case .escalationCompleted(let call, let escalation): frame("escalation.completed", call, escalation, at)
+        case .escalationTriggered(let call, let escalation): frame(.escalationTriggered, call, escalation, at)
+        case .escalationUpdated(let call, let escalation): frame(.escalationUpdated, call, escalation, at)
+        case .escalationCompleted(let call, let escalation): frame(.escalationCompleted, call, escalation, at)
         case .noteAdded(let call, let note):
-            frame("note.added", call, at) { json in
+            frame(.noteAdded, call, at) { json in
                 json.object {
                     $0.field("call_id", call.callID)
                     $0.field("note", note)
@@ -52,7 +51,7 @@ enum Frames {
     static func of(_ event: ScoreEvent, at: Instant) -> NewFrame? {
         switch event {
         case .sentimentChanged(let call, let reading):
-            frame("sentiment.changed", call, at) { json in
+            frame(.sentimentChanged, call, at) { json in
                 json.object {
                     $0.field("call_id", call.callID)
                     $0.fieldObject("sentiment") {
@@ -62,7 +61,7 @@ enum Frames {
                 }
             }
         case .scoreUpdated(let call, let score):
-            frame("qa.score.updated", call, at) { json in
+            frame(.scoreUpdated, call, at) { json in
                 json.object {
                     $0.field("call_id", call.callID)
                     $0.key("qa_score")
@@ -82,18 +81,18 @@ enum Frames {
     }
 
     private static func frame(
-        _ name: String, _ call: CallSnapshot, _ at: Instant, _ write: (inout JSONWriter) -> Void
+        _ name: FrameName, _ call: CallSnapshot, _ at: Instant, _ write: (inout JSONWriter) -> Void
     ) -> NewFrame {
         frame(name, workspace: call.workspaceID, call: call.id, at, write)
     }
 
     private static func frame(
-        _ name: String, _ call: CallRef, _ at: Instant, _ write: (inout JSONWriter) -> Void
+        _ name: FrameName, _ call: CallRef, _ at: Instant, _ write: (inout JSONWriter) -> Void
     ) -> NewFrame {
         frame(name, workspace: call.workspaceID, call: call.callID, at, write)
     }
 
-    private static func frame(_ name: String, _ call: CallRef, _ escalation: EscalationSnapshot, _ at: Instant)
+    private static func frame(_ name: FrameName, _ call: CallRef, _ escalation: EscalationSnapshot, _ at: Instant)
         -> NewFrame
     {
         frame(name, call, at) { json in
@@ -105,12 +104,12 @@ enum Frames {
     }
 
     private static func frame(
-        _ name: String, workspace: WorkspaceID, call: CallID, _ at: Instant, _ write: (inout JSONWriter) -> Void
+        _ name: FrameName, workspace: WorkspaceID, call: CallID, _ at: Instant, _ write: (inout JSONWriter) -> Void
     ) -> NewFrame {
         var json = JSONWriter(capacity: 512)
         write(&json)
         return NewFrame(
-            workspaceID: workspace, event: name, callID: call, audience: .workspace, at: at,
+            workspaceID: workspace, event: name.rawValue, callID: call, audience: .workspace, at: at,
             data: String(decoding: json.bytes, as: UTF8.self))
     }
 }

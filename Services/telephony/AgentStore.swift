@@ -1,4 +1,5 @@
 import HTTP
+import Messaging
 import Postgres
 import Shared
 
@@ -31,6 +32,7 @@ struct Agent: Sendable, Equatable {
     var status: Status = .training
     var createdAt: Instant
     var updatedAt: Instant
+    var version: Int64 = 1
     // Read only: what the training checklist looks at.
     var numbers = 0
     var callsHeld: Int64 = 0
@@ -38,6 +40,13 @@ struct Agent: Sendable, Equatable {
 }
 
 extension Agent {
+    /// As other programs hear of it.
+    var snapshot: AgentSnapshot {
+        AgentSnapshot(
+            id: id, workspaceID: workspace, version: version, businessID: business, name: name,
+            status: status.rawValue, language: language, createdAt: createdAt, updatedAt: updatedAt)
+    }
+
     /// The training checklist: what is configured and tried. `training_level` is the part that is done, in percent
     /// (contract: "a documented checklist of what is configured and tried, never a random number").
     var checklist: [(item: StaticString, done: Bool)] {
@@ -92,7 +101,7 @@ enum AgentStore {
     private static let columns: Query = """
         a.id, a.workspace_id, a.business_id, a.name, a.greeting, a.voice, a.language, a.retry_interval, a.workdays,
         a.call_from::text AS call_from, a.call_to::text AS call_to, a.timezone, a."character", a.personality_type,
-        a.status, a.created_at, a.updated_at, a.calls_held,
+        a.status, a.version, a.created_at, a.updated_at, a.calls_held,
         (SELECT count(*) FROM phone_numbers p WHERE p.agent_id = a.id) AS numbers,
         EXISTS (SELECT 1 FROM business_configs b WHERE b.id = a.business_id AND b.is_active) AS has_config
         """
@@ -165,12 +174,14 @@ enum AgentStore {
                     \(agent.callFrom)::time, \(agent.callTo)::time, \(agent.timezone), \(agent.character),
                     \(agent.personality), \(agent.status), \(agent.createdAt), \(agent.updatedAt))
             """)
+        tx.publish(AgentEvent.aiChanged(agent.snapshot))
     }
 
-    static func save(_ agent: Agent, _ tx: borrowing Transaction) async throws {
+    static func save(_ agent: inout Agent, _ tx: borrowing Transaction) async throws {
+        agent.version += 1
         _ = try await tx.execute(
             """
-            UPDATE ai_agents SET version = version + 1, business_id = \(agent.business), name = \(agent.name),
+            UPDATE ai_agents SET version = \(agent.version), business_id = \(agent.business), name = \(agent.name),
                 greeting = \(agent.greeting), voice = \(agent.voice), language = \(agent.language),
                 retry_interval = \(agent.retryInterval), workdays = \(agent.workdays),
                 call_from = \(agent.callFrom)::time, call_to = \(agent.callTo)::time, timezone = \(agent.timezone),
@@ -178,10 +189,33 @@ enum AgentStore {
                 status = \(agent.status), updated_at = \(agent.updatedAt)
             WHERE id = \(agent.id)
             """)
+        tx.publish(AgentEvent.aiChanged(agent.snapshot))
     }
 
+    /// Twice is once: only whoever found it tells of it.
     static func delete(_ id: AgentID, _ tx: borrowing Transaction) async throws {
-        _ = try await tx.execute("DELETE FROM ai_agents WHERE id = \(id)")
+        let row = try await tx.queryOne("DELETE FROM ai_agents WHERE id = \(id) RETURNING workspace_id, version")
+        guard let row else { return }
+        let version: Int64 = try row["version"]
+        tx.publish(AgentEvent.aiRemoved(id: id, workspaceID: try row["workspace_id"], version: version + 1))
+    }
+
+    /// How many AI agents the workspace has and may have (nil: any number). Whoever asks holds the workspace's turn in
+    /// making agents until their transaction ends, so two at once count each other.
+    /// - Parameter free: what a workspace may have whose plan has not been heard of yet.
+    static func allowance(
+        of workspace: WorkspaceID, free: Int64?, _ tx: borrowing Transaction
+    ) async throws -> (used: Int64, max: Int64?) {
+        // Apart from the counting: a statement sees what was committed when it began, and this one may wait.
+        _ = try await tx.query("SELECT pg_advisory_xact_lock(hashtextextended(\("agents:" + workspace.text), 0))::text")
+        let row = try await tx.queryOne(
+            """
+            SELECT (SELECT count(*) FROM ai_agents WHERE workspace_id = \(workspace)) AS used,
+                   p.workspace_id IS NOT NULL AS known, p.agent_limit
+            FROM (SELECT 1) one LEFT JOIN workspace_plans p ON p.workspace_id = \(workspace)
+            """)
+        guard let row else { return (0, free) }
+        return (try row["used"], try row["known"] ? try row["agent_limit"] : free)
     }
 
     /// Whether the name is a time zone PostgreSQL knows.
@@ -198,7 +232,8 @@ extension Agent {
             language: try row["language"], retryInterval: try row["retry_interval"], workdays: try row["workdays"],
             callFrom: try row["call_from"], callTo: try row["call_to"], timezone: try row["timezone"],
             character: try row["character"], personality: try row["personality_type"], status: try row["status"],
-            createdAt: try row["created_at"], updatedAt: try row["updated_at"], numbers: try row["numbers"],
+            createdAt: try row["created_at"], updatedAt: try row["updated_at"], version: try row["version"],
+            numbers: try row["numbers"],
             callsHeld: try row["calls_held"], hasActiveConfig: try row["has_config"])
     }
 }

@@ -63,7 +63,7 @@ extension Telephony {
             body.apply(to: &agent, whole: whole)
             agent.updatedAt = .now()
             try await check(agent, tx)
-            try await AgentStore.save(agent, tx)
+            try await AgentStore.save(&agent, tx)
         }
         return .json(try await AgentStore.find(known.id, tenancy: .all, in: database) ?? known)
     }
@@ -193,11 +193,17 @@ extension Telephony {
         }
     }
 
+    /// Not by what billing has announced: that is under way while the next agent is made
+    /// (`docs/decisions/0011-agents-counted-where-made.md`).
     private func checkLimit(_ workspace: WorkspaceID, _ tx: borrowing Transaction) async throws {
-        guard let max = try await ReactionStore.limit(.agents, of: workspace, tx) else { return }
+        let (used, max) = try await AgentStore.allowance(of: workspace, free: policy.agentsFree, tx)
+        guard let max, used >= max else { return }
         throw Problem.limitReached(
-            "The plan's limit of \(max) agents is used up. Upgrade the plan to create more.",
-            details: ["limit": "agents", "max": .int(max)])
+            """
+            The plan's \(max) AI agents are all there. Delete one, or move to a larger plan \
+            (GET /api/subscriptions/plans/ lists them).
+            """,
+            details: ["limit": "agents", "value": .int(used), "max": .int(max)])
     }
 }
 

@@ -52,10 +52,13 @@ final class LiveCalls: Component, @unchecked Sendable {
         Metrics.shared.probe { [self] in gauge.set(Double(count)) }
     }
 
-    /// Lets every socket go, so that the carrier connects them to another replica.
+    /// Lets every socket go, so that the carrier connects them to another replica. Nobody is accepted here any more.
+    func leave() async {
+        for handle in lock.withLock({ Array(handles.values) }) { handle.close(true) }
+    }
+
+    /// Waits until each conversation has stored what was said.
     func stop(deadline: Duration) async {
-        let all = lock.withLock { Array(handles.values) }
-        for handle in all { handle.close(true) }
         let end = ContinuousClock.now + min(deadline, .seconds(5))
         while count > 0, ContinuousClock.now < end {
             do { try await EventLoop.sleep(for: .milliseconds(20)) } catch { return }

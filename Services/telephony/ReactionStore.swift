@@ -71,13 +71,21 @@ enum ReactionStore {
             "DELETE FROM workspace_limits WHERE workspace_id = \(workspace) AND \"limit\" = \(limit.rawValue)")
     }
 
-    /// The plan's maximum, when it is used up.
-    static func limit(
-        _ limit: UsageEvent.Limit, of workspace: WorkspaceID, _ tx: borrowing Transaction
-    ) async throws -> Int64? {
-        let row = try await tx.queryOne(
-            "SELECT max FROM workspace_limits WHERE workspace_id = \(workspace) AND \"limit\" = \(limit.rawValue)")
-        return try row.map { try $0["max"] }
+    /// A later subscription of the workspace counts its versions anew.
+    static func put(_ subscription: SubscriptionSnapshot, _ tx: borrowing Transaction) async throws {
+        _ = try await tx.execute(
+            """
+            INSERT INTO workspace_plans AS p (workspace_id, subscription_id, agent_limit, version)
+            VALUES (\(subscription.workspaceID), \(subscription.id), \(subscription.limits.agentLimit),
+                    \(subscription.version))
+            ON CONFLICT (workspace_id) DO UPDATE SET subscription_id = excluded.subscription_id,
+                agent_limit = excluded.agent_limit, version = excluded.version
+            WHERE p.subscription_id <> excluded.subscription_id OR p.version < excluded.version
+            """)
+    }
+
+    static func removePlan(of workspace: WorkspaceID, _ tx: borrowing Transaction) async throws {
+        _ = try await tx.execute("DELETE FROM workspace_plans WHERE workspace_id = \(workspace)")
     }
 
     // MARK: Scores
@@ -114,6 +122,7 @@ enum ReactionStore {
             "DELETE FROM ai_agents WHERE workspace_id = \(workspace)",
             "DELETE FROM business_configs WHERE workspace_id = \(workspace)",
             "DELETE FROM workspace_limits WHERE workspace_id = \(workspace)",
+            "DELETE FROM workspace_plans WHERE workspace_id = \(workspace)",
         ]
         for statement in statements { _ = try await tx.execute(statement) }
     }

@@ -5,7 +5,9 @@ import Shared
 
 /// What this program does about what others tell. Runs in the transaction that claims the event.
 extension Telephony {
-    static let listensTo: [Topic] = [.knowledgeConfigs, .billingUsage, .authWorkspaces, .qaScores]
+    static let listensTo: [Topic] = [
+        .knowledgeConfigs, .billingUsage, .billingSubscriptions, .authWorkspaces, .qaScores,
+    ]
 
     func react(to envelope: Envelope, _ tx: borrowing Transaction) async throws {
         // A tombstone only makes room in a compacted topic.
@@ -13,6 +15,8 @@ extension Telephony {
         switch envelope.topic {
         case Topic.knowledgeConfigs.rawValue: try await onConfig(try envelope.event(as: ConfigEvent.self), tx)
         case Topic.billingUsage.rawValue: try await onUsage(try envelope.event(as: UsageEvent.self), tx)
+        case Topic.billingSubscriptions.rawValue:
+            try await onSubscription(try envelope.event(as: SubscriptionEvent.self), tx)
         case Topic.authWorkspaces.rawValue: try await onWorkspace(try envelope.event(as: WorkspaceEvent.self), tx)
         case Topic.qaScores.rawValue: try await onScore(try envelope.event(as: ScoreEvent.self), tx)
         default: break
@@ -28,12 +32,22 @@ extension Telephony {
 
     func onUsage(_ event: UsageEvent, _ tx: borrowing Transaction) async throws {
         switch event {
+        // AI agents are counted here, where they are made.
+        case .limitReached(_, .agents, _, _), .limitCleared(_, .agents): break
         case .limitReached(let workspace, let limit, let value, let max):
             try await ReactionStore.reached(limit, of: workspace, value: value, max: max, tx)
         case .limitCleared(let workspace, let limit):
             try await ReactionStore.cleared(limit, of: workspace, tx)
         case .recorded:
             break
+        }
+    }
+
+    func onSubscription(_ event: SubscriptionEvent, _ tx: borrowing Transaction) async throws {
+        switch event {
+        case .activated(let subscription), .changed(let subscription): try await ReactionStore.put(subscription, tx)
+        // Back to what everyone has.
+        case .cancelled(let subscription): try await ReactionStore.removePlan(of: subscription.workspaceID, tx)
         }
     }
 

@@ -33,6 +33,8 @@ struct Telephony: Sendable {
         var lingerLeast = Duration.milliseconds(1500)
         /// Live calls of one workspace at once.
         var concurrentMax = 200
+        /// AI agents of a workspace whose plan has not been heard of yet (nil: any number): everyone starts on the free one.
+        var agentsFree: Int64?
         /// Ask the carrier about a live call nothing was heard of for so long.
         var reconcileAfter = Duration.seconds(60)
         /// Ask the carrier's answering machine detection about outbound calls.

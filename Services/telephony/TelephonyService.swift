@@ -66,13 +66,16 @@ enum TelephonyService {
 
     private static func policy(_ settings: Settings) -> Telephony.Policy {
         var policy = Telephony.Policy()
-        policy.ownNumber = settings.optional("TWILIO_PHONE_NUMBER").flatMap { PhoneNumber($0) }
+        policy.ownNumber = settings.optional("TWILIO_PHONE_NUMBER", "a phone number such as +14155550100") {
+            PhoneNumber($0)
+        }
         policy.authToken = settings.optional("TWILIO_AUTH_TOKEN")
         policy.requiresRelaySignature = settings.bool("TWILIO_VALIDATE_RELAY", default: false)
         policy.detectsMachines = settings.bool("TWILIO_MACHINE_DETECTION", default: true)
         policy.charactersPerSecond = settings.double("SPEECH_CHARACTERS_PER_SECOND", default: 15, in: 0...1000)
         policy.lingerLeast = settings.duration("SPEECH_LINGER", default: .milliseconds(1500))
         policy.concurrentMax = settings.int("CALLS_CONCURRENT_MAX", default: 200, in: 1...100_000)
+        policy.agentsFree = Int64(settings.int("FREE_PLAN_AGENT_LIMIT", default: 3))
         policy.reconcileAfter = settings.duration("CARRIER_RECONCILE_AFTER", default: .seconds(60))
         policy.knowledgeWithin = settings.duration("KNOWLEDGE_WITHIN", default: .milliseconds(150))
         return policy

@@ -30,6 +30,8 @@ public final class TokenVerifier: Component {
     private let broadcast: Broadcast
     private let keys = Mutex<Keys>(Keys())
     private let cache = TokenCache()
+    /// What was revoked is known. Before, a revoked token could not be told from a good one.
+    private let isLoaded = Atomic<Bool>(false)
 
     private struct Keys {
         var set: KeySet?
@@ -54,20 +56,25 @@ public final class TokenVerifier: Component {
         }
     }
 
-    /// A verifier with given keys, for tests and for auth itself, which has them.
+    /// A verifier with given keys that does not wait for revocations, for tests.
     public static func fixed(_ keys: KeySet, issuer: String, audience: String, kafka: KafkaSettings, log: Log)
         -> TokenVerifier
     {
         let verifier = TokenVerifier(
             Settings(keySetURLs: [], issuer: issuer, audience: audience), kafka: kafka, log: log)
         verifier.keys.withLock { $0.set = keys }
+        verifier.isLoaded.store(true, ordering: .releasing)
         return verifier
     }
 
     // MARK: Component
 
-    /// Returns when the revocations are loaded. Keys may come later: until then every token waits for them.
-    public func start(on group: EventLoopGroup) async throws { try await broadcast.start(on: group) }
+    /// Returns when the revocations are loaded: until then no token is accepted. Keys may come later, when the first token
+    /// asks for them.
+    public func start(on group: EventLoopGroup) async throws {
+        try await broadcast.start(on: group)
+        isLoaded.store(true, ordering: .releasing)
+    }
     public func stop(deadline: Duration) async { await broadcast.stop(deadline: deadline) }
     public func unready() -> String? { broadcast.unready() }
 
@@ -87,8 +94,11 @@ public final class TokenVerifier: Component {
     }
 
     /// Who the access token belongs to.
-    /// - Throws: 401; 503 when the keys could not be fetched yet.
+    /// - Throws: 401; 503 when the revocations or the keys could not be fetched yet.
     public func verify(_ token: String) async throws -> Principal {
+        guard isLoaded.load(ordering: .acquiring) else {
+            throw Problem.unavailable("Tokens cannot be checked yet; try again in a moment.")
+        }
         let now = Instant.now()
         if let known = cache.find(token, now: now) {
             return try revocations.check(known)

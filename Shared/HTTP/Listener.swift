@@ -118,12 +118,18 @@ final class Listener: @unchecked Sendable {
 
     // MARK: - Ending
 
-    /// Stops accepting, lets requests be answered and idle connections go, and breaks off what is left in the end.
-    func drain(within limit: Duration) async {
+    /// Accepts nothing more; every connection's next answer is its last.
+    func close() {
+        guard !isDraining else { return }
         isDraining = true
         accepting?.cancel()
         accepting = nil
         socket.close()
+    }
+
+    /// Stops accepting, lets requests be answered and idle connections go, and breaks off what is left in the end.
+    func drain(within limit: Duration) async {
+        close()
         for connection in connections { connection.drain() }
         if !connections.isEmpty {
             await withUnsafeContinuation { (done: UnsafeContinuation<Void, Never>) in

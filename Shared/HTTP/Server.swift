@@ -87,6 +87,16 @@ public final class Server: Component {
         return try result.get()
     }
 
+    /// Answers probes while the other parts of its program still wait for what is away.
+    public var startsFirst: Bool { true }
+
+    /// Returns when no loop accepts any more: who is sent away afterwards cannot come back here.
+    public func leave() async {
+        let open = state.withLock { $0.open }
+        let leaving = open.map { opened in opened.loop.spawn("leave") { opened.listener.close() } }
+        for each in leaving { await each.value }
+    }
+
     public func stop(deadline: Duration) async {
         let open = state.withLock { state in
             defer { state.open = [] }

@@ -15,8 +15,8 @@ public struct KafkaSettings: Sendable {
     public var profile: Profile
     /// The program's name; shown in the broker's logs and ours.
     public var clientID: String
-    /// Put in front of every topic's name on the broker and taken off again, so that several installations or tests
-    /// share a broker without meeting. Nobody above this module sees it. Groups are not prefixed: name them apart.
+    /// Put in front of every topic's and group's name on the broker and taken off again, so that several installations
+    /// or tests share a broker without meeting. Nobody above this module sees it.
     public var topicPrefix: String
     /// librdkafka's own names, applied last: `security.protocol`, `sasl.username` …
     public var options: [(name: String, value: String)]
@@ -42,11 +42,18 @@ public struct KafkaSettings: Sendable {
             profile: settings.choice("KAFKA_PROFILE", default: .server),
             clientID: clientID,
             topicPrefix: settings.string("KAFKA_TOPIC_PREFIX", default: ""),
-            options: settings.list("KAFKA_OPTIONS", default: []).compactMap { text in
-                guard let mark = text.firstIndex(of: "=") else { return nil }
-                return (String(text[..<mark]), String(text[text.index(after: mark)...]))
-            },
+            options: settings.optional("KAFKA_OPTIONS", "name=value, several separated by commas", Self.options) ?? [],
             log: log)
+    }
+
+    /// nil when a piece is no `name=value`.
+    private static func options(_ text: String) -> [(name: String, value: String)]? {
+        var found: [(name: String, value: String)] = []
+        for piece in text.split(separator: ",") {
+            guard let mark = piece.firstIndex(of: "="), mark != piece.startIndex else { return nil }
+            found.append((String(piece[..<mark].filter { $0 != " " }), String(piece[piece.index(after: mark)...])))
+        }
+        return found
     }
 
     /// The name a topic has on the broker.
@@ -94,7 +101,7 @@ public struct KafkaSettings: Sendable {
     func consumer(group: String) -> [(name: String, value: String)] {
         var mine =
             common + [
-                ("group.id", group), ("auto.offset.reset", "earliest"),
+                ("group.id", onBroker(group)), ("auto.offset.reset", "earliest"),
                 ("enable.auto.offset.store", "false"),
                 ("partition.assignment.strategy", "cooperative-sticky"),
                 // What may wait in memory: 64 MB, or 100,000 records.

@@ -66,6 +66,9 @@ public final class Broadcast: Component {
         await task?.value
     }
 
+    /// Whether everything that was there has been handled and every later event will come.
+    public var isFollowing: Bool { hasCaughtUp.withLock { $0 } }
+
     public func unready() -> String? { trouble.withLock { $0 } }
 
     private func serve(_ subscription: Subscription) async {

@@ -34,10 +34,18 @@ public struct Program: Sendable {
 
     static func database(_ settings: Settings, _ name: String) -> Database {
         Database(
-            url: settings.string("DATABASE_URL"),
+            url: databaseURL(settings),
             // Two loops with eight connections each serve 16 transactions at once; PostgreSQL's default of 100 holds
             // six programs with a replica each.
             poolMax: settings.int("DATABASE_POOL", default: 8, in: 1...100), application: name)
+    }
+
+    private static func databaseURL(_ settings: Settings) -> String {
+        let text = settings.string("DATABASE_URL")
+        let schemes = ["postgresql://", "postgres://"]
+        return settings.optional("DATABASE_URL", "a URL such as postgresql://user:password@host:5432/name") { text in
+            schemes.contains(where: text.hasPrefix) ? text : nil
+        } ?? text
     }
 
     /// Checks tokens by auth's published keys.
@@ -70,20 +78,16 @@ public struct Program: Sendable {
     public var storage: any Component { Storage(database: database, log: log) }
 }
 
-extension KafkaSettings {
-    public init(_ settings: Settings, clientID: String) {
-        self.init(
-            brokers: settings.string("KAFKA_BROKERS"),
-            profile: settings.choice("KAFKA_PROFILE", default: Profile.server),
-            clientID: clientID, topicPrefix: settings.string("KAFKA_TOPIC_PREFIX", default: ""))
-    }
-}
-
 /// Waits for the database at start and looks after it.
-private final class Storage: Component {
+///
+/// Sendable because the lock guards what was told.
+private final class Storage: Component, @unchecked Sendable {
     let name = "database"
     private let database: Database
     private let log: Log
+    private let lock = Lock()
+    /// Why it does not answer yet; nil once it has.
+    private var waitsFor: String? = "does not answer yet"
 
     init(database: Database, log: Log) {
         self.database = database
@@ -93,13 +97,19 @@ private final class Storage: Component {
     func start(on group: EventLoopGroup) async throws {
         var failures = 0
         while true {
-            do { return try await database.ping() } catch is CancellationError { throw CancellationError() } catch {
+            do { try await database.ping(); break } catch is CancellationError { throw CancellationError() } catch {
                 failures += 1
+                tell("\(error)")
                 if failures == 1 || failures % 20 == 0 { log.warn("database.waiting", ("error", "\(error)")) }
                 try await EventLoop.sleep(for: Retry.forever.delay(after: failures))
             }
         }
+        tell(nil)
+        try await database.start(on: group)
     }
 
-    func stop(deadline: Duration) async { await database.close() }
+    func stop(deadline: Duration) async { await database.stop(deadline: deadline) }
+    func unready() -> String? { lock.withLock { waitsFor } ?? database.unready() }
+
+    private func tell(_ reason: String?) { lock.withLock { waitsFor = reason } }
 }

@@ -96,6 +96,18 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
             : Task(executorPreference: self) { await body() }
     }
 
+    /// Runs the body as a task of this loop and returns what it returned. The way onto a loop for callers that are on none.
+    ///
+    /// Not a continuation: one that is resumed by another thread before it is awaited is a race to ThreadSanitizer
+    /// (`docs/decisions/0010-waiting-across-threads.md`).
+    public func run<Value: Sendable>(_ body: @escaping @Sendable () async -> Value) async -> Value {
+        await
+            (isCurrent
+            ? Task.immediate(executorPreference: self) { await body() }
+            : Task(executorPreference: self) { await body() })
+            .value
+    }
+
     private func add(_ work: Work) {
         if isCurrent {
             local.append(work)

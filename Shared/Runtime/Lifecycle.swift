@@ -1,16 +1,22 @@
 import Shared
 
 /// The parts of one program: started in order, stopped in reverse, so that what others rely on starts first and goes last.
+/// Only doors open before everything else, to say what is still missing.
 ///
 /// `@unchecked Sendable`: used by one task at a time, the one that runs the program.
 final class Lifecycle: @unchecked Sendable {
     private let components: [any Component]
+    private let health: Health
     private let log: Log
-    private var started: [any Component] = []
+    private var hasStarted: [Bool]
 
-    init(_ components: [any Component], log: Log) {
+    /// - Parameter health: is told how far each part is.
+    init(_ components: [any Component], health: Health = Health(), log: Log) {
         self.components = components
+        self.health = health
         self.log = log
+        hasStarted = components.map { _ in false }
+        health.watch(components)
     }
 
     /// A part that could not start. Those before it are at work until ``stop(within:)``.
@@ -21,14 +27,34 @@ final class Lifecycle: @unchecked Sendable {
     }
 
     func start(on group: EventLoopGroup) async throws {
-        for component in components {
-            try Task.checkCancellation()
+        for place in components.indices where components[place].startsFirst { try await start(place, group) }
+        for place in components.indices where !components[place].startsFirst { try await start(place, group) }
+    }
+
+    private func start(_ place: Int, _ group: EventLoopGroup) async throws {
+        try Task.checkCancellation()
+        health.note(.starting, place)
+        do {
+            try await components[place].start(on: group)
+        } catch {
+            throw StartFailure(component: components[place].name, cause: error)
+        }
+        hasStarted[place] = true
+        health.note(.started, place)
+    }
+
+    /// For closing a few listeners and queueing a few goodbyes.
+    private static let leaveMax: Duration = .seconds(1)
+
+    /// Asks what was started to take nothing new.
+    func leave() async {
+        for place in components.indices.reversed() where hasStarted[place] {
+            let component = components[place]
             do {
-                try await component.start(on: group)
+                try await withDeadline(Self.leaveMax) { await component.leave() }
             } catch {
-                throw StartFailure(component: component.name, cause: error)
+                log.warn("service.leave_cut", ("component", .string(component.name)))
             }
-            started.append(component)
         }
     }
 
@@ -38,8 +64,11 @@ final class Lifecycle: @unchecked Sendable {
     /// Stops what was started. Each part may take what the others leave of `limit`.
     func stop(within limit: Duration) async {
         let end = ContinuousClock.now + limit
-        while let component = started.popLast() {
-            let left = ContinuousClock.now.duration(to: end) - Self.reserve * started.count
+        while let place = hasStarted.lastIndex(of: true) {
+            let component = components[place]
+            hasStarted[place] = false
+            let others = hasStarted.count { $0 }
+            let left = ContinuousClock.now.duration(to: end) - Self.reserve * others
             let share = max(left, limit / 100)
             do {
                 try await withDeadline(share) {

@@ -13,8 +13,9 @@ public enum Service {
 
     /// The body of a program's `@main`.
     ///
-    /// `serve` (or no argument) builds the components, starts them in order, waits for SIGTERM or SIGINT, and stops them
-    /// in reverse. A second signal ends the process at once. SIGPIPE is ignored. `build` may leave `settings.check()` to
+    /// `serve` (or no argument) builds the components, opens its servers, starts the others in order, waits for SIGTERM or
+    /// SIGINT, and stops them in reverse: what accepts takes nothing more, who is served for longer is told to go, requests
+    /// are finished, and what is left to send is sent. A second signal ends the process at once. SIGPIPE is ignored. `build` may leave `settings.check()` to
     /// this function, which tells every complaint at once.
     ///
     /// Exit codes: 0 stopped in order, 1 failed, 64 unknown command, 78 settings unusable (sysexits.h), 128 + signal cut
@@ -76,11 +77,10 @@ public enum Service {
         _ = loopCount(settings)
         let log = Log(program: program, least: settings.choice("LOG_LEVEL", default: .info))
         let lifecycle: Lifecycle
-        let components: [any Component]
         do {
-            components = try await build(settings)
+            let components = try await build(settings)
             try settings.check()
-            lifecycle = Lifecycle(components, log: log)
+            lifecycle = Lifecycle(components, health: .shared, log: log)
         } catch {
             // A build that failed for want of a setting is told as that.
             guard settings.complaints.isEmpty else { end(78, saying: Settings.Unusable(settings).description) }
@@ -89,7 +89,6 @@ public enum Service {
         }
         do {
             try await start(lifecycle, group, stop)
-            Health.shared.watch(components)
             log.info(
                 "service.started", ("milliseconds", .int(began.duration(to: .now).milliseconds)),
                 ("loops", .int(group.loops.count)))
@@ -120,6 +119,7 @@ public enum Service {
             log.error("service.drain_exceeded")
             cl_exit_now(1)
         }
+        await lifecycle.leave()
         await lifecycle.stop(within: drainMax)
         log.info("service.stopped", ("milliseconds", .int(began.duration(to: .now).milliseconds)))
     }

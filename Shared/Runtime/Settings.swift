@@ -50,6 +50,12 @@ public final class Settings {
 
     public func optional(_ name: String) -> String? { raw(name) }
 
+    /// A value of another module's making; nil when it is not set.
+    /// - Parameter kind: how the complaint words what it should be.
+    public func optional<T>(_ name: String, _ kind: String, _ parse: (String) -> T?) -> T? {
+        read(name, .some(nil), nil, kind) { parse($0).map { $0 } }
+    }
+
     /// A value that must never be printed.
     public func secret(_ name: String, default fallback: String? = nil, lengthMin: Int = 1) -> String {
         read(name, fallback, "", "a secret of at least \(lengthMin) characters") { $0.count >= lengthMin ? $0 : nil }

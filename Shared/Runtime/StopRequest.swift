@@ -32,8 +32,10 @@ final class StopRequest: Sendable {
 
     var wasMade: Bool { lock.withLock { isMade } }
 
+    /// On a loop.
     func wait() async {
-        await withUnsafeContinuation { continuation in onMade { continuation.resume() } }
+        let loop = EventLoop.required()
+        await withUnsafeContinuation { continuation in onMade { loop.execute { continuation.resume() } } }
     }
 }
 

@@ -110,6 +110,27 @@ import Testing
     }
 }
 
+@Suite struct RetryBudgetTests {
+    @Test func `a tenth of all requests may be sent again, and ten at once`() {
+        var budget = RetryBudget()
+        func spent(_ asked: Int) -> Int { (0..<asked).count { _ in budget.spend() } }
+        let saved = spent(20)
+        #expect(saved == 10)
+        for _ in 0..<9 { budget.earn() }
+        let early = spent(1)
+        #expect(early == 0)
+        budget.earn()
+        let due = spent(2)
+        #expect(due == 1)
+        var granted = 0
+        for _ in 0..<1_000 {
+            budget.earn()
+            if budget.spend() { granted += 1 }
+        }
+        #expect(granted == 100)
+    }
+}
+
 @Suite struct TicketTests {
     @Test func `a ticket opens once, for its time, and only with our key`() {
         let tickets = Tickets(secret: String(repeating: "s", count: 32))

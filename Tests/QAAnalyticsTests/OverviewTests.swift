@@ -109,4 +109,45 @@ import Testing
             #expect(try row.decode("overall", as: Double.self) > 0.8)
         }
     }
+
+    @Test func `a call in which nobody spoke gets a score that says so and counts in no average`() async throws {
+        try await TestDatabase.fresh(migrations: ["qa-analytics"], extra: MessagingSchema.migrations) { database in
+            let scoring = ScoreCalls(sentiment: Sentiment(lexicon: try Lexicon(text: Array("great\t3.1\n".utf8))))
+            let now = Instant.now()
+            func tell(_ event: CallEvent) async throws {
+                try await database.transaction { tx in try await scoring.onCall(event, tx) }
+            }
+            func overview() async throws -> Overview {
+                try await Overview.read(
+                    .all, business: nil, from: now + .seconds(-3600), to: now + .seconds(3600), database)
+            }
+            func scores() async throws -> [JSON] {
+                try await database.query(
+                    "SELECT payload::text AS payload FROM outbox WHERE type = 'qa.score.updated.v1' ORDER BY seq"
+                ).compactMap { try JSON.parse($0.decode("payload", as: String.self))["qa_score"] }
+            }
+            let call = CallSnapshot(
+                id: CallID(), workspaceID: WorkspaceID(), version: 2, direction: .inbound, status: .completed,
+                fromNumber: "+14155550101", toNumber: "+14155550100", startedAt: now, endedAt: now, durationSeconds: 3,
+                createdAt: now, updatedAt: now)
+            try await tell(.ended(call))
+            let silent = try #require(try await scores().first)
+            #expect(silent["overall_score"]?.double == 0 && silent["sentiment_score"]?.double == 0.5)
+            #expect(silent["flagged_issues"] == ["Nobody spoke, so there was nothing to score."])
+            let without = try await overview()
+            #expect(without.completed == 1 && without.overallCount == 0)
+            #expect(without.poor + without.fair + without.good + without.excellent == 0)
+            #expect(without.positive + without.neutral + without.negative == 0)
+
+            // The last words came after the carrier's word that the call is over.
+            let said = InteractionSnapshot(
+                id: 1, callID: call.id, speaker: .customer, text: "This is great", timestamp: now, sequence: 1)
+            try await tell(.interactionAdded(call.ref, said))
+            let anew = try #require(try await scores().last)
+            #expect(anew["version"]?.int == 2)
+            #expect(anew["overall_score"]?.double ?? 0 > 0.5)
+            let with = try await overview()
+            #expect(with.overallCount == 1 && with.positive == 1)
+        }
+    }
 }

@@ -34,6 +34,13 @@ private func call(_ lines: (ai: Bool, text: String, score: Double)...) -> [Rubri
         #expect(score.overall < 1 - 0.25 * 0.5)
     }
 
+    @Test func `silence is no bad call and no good one`() {
+        let score = Rubric.score([])
+        #expect(score.isOfSilence && score.overall == 0)
+        #expect(score.findings.map(\.code) == ["nobody_spoke"])
+        #expect(!Rubric.score(call((true, "Hello", 0))).isOfSilence)
+    }
+
     @Test func `an opt-out must be acknowledged in the next answer`() {
         let ignored = Rubric.score(
             call((true, "Hello", 0), (false, "Stop calling me", 0), (true, "Our offer is new", 0)))

@@ -9,15 +9,17 @@ import Testing
 private final class Part: Component {
     let name: String
     private let notes: Notes
+    let startsFirst: Bool
     private let onStart: @Sendable () async throws -> Void
     private let onStop: @Sendable (Duration) async -> Void
 
     init(
-        _ name: String, _ notes: Notes, start: @escaping @Sendable () async throws -> Void = {},
+        _ name: String, _ notes: Notes, first: Bool = false, start: @escaping @Sendable () async throws -> Void = {},
         stop: @escaping @Sendable (Duration) async -> Void = { _ in }
     ) {
         self.name = name
         self.notes = notes
+        startsFirst = first
         onStart = start
         onStop = stop
     }
@@ -26,6 +28,8 @@ private final class Part: Component {
         try await onStart()
         notes.add("start \(name)")
     }
+
+    func leave() async { notes.add("leave \(name)") }
 
     func stop(deadline: Duration) async {
         notes.add("stop \(name)")
@@ -64,6 +68,40 @@ private struct Refused: Error {}
             notes.all == [
                 "start database", "start producer", "start server", "stop server", "stop producer", "stop database",
             ])
+    }
+
+    @Test func `a door opens before all others, and tells which part is awaited`() async throws {
+        let notes = Notes()
+        let health = Health()
+        try await onOwnLoop {
+            let asked = Notes()
+            let parts = [
+                Part("database", notes, start: { asked.add(Self.told(health)) }),
+                Part("relay", notes, start: { asked.add(Self.told(health)) }),
+                Part("server", notes, first: true, start: { asked.add(Self.told(health)) }),
+            ]
+            let lifecycle = Lifecycle(parts, health: health, log: Self.quiet)
+            try await lifecycle.start(on: EventLoopGroup(count: 1))
+            #expect(
+                asked.all == [
+                    "database: not started yet, relay: not started yet, server: starting",
+                    "database: starting, relay: not started yet, server: ready",
+                    "database: ready, relay: starting, server: ready",
+                ])
+            #expect(Self.told(health) == "database: ready, relay: ready, server: ready")
+            await lifecycle.leave()
+            await lifecycle.stop(within: .seconds(5))
+        }
+        #expect(
+            notes.all == [
+                "start server", "start database", "start relay",
+                "leave server", "leave relay", "leave database",
+                "stop server", "stop relay", "stop database",
+            ])
+    }
+
+    private static func told(_ health: Health) -> String {
+        health.parts().map { "\($0.name): \($0.reason ?? "ready")" }.joined(separator: ", ")
     }
 
     @Test func `a part that cannot start is named, and only those before it are stopped`() async throws {
@@ -129,7 +167,8 @@ private struct Refused: Error {}
         }
         let text = String(decoding: result.standardOutputContent, as: UTF8.self)
         let places = [
-            "start database", "start server", "service.started", "service.stopping", "stop server", "stop database",
+            "start database", "start server", "service.started", "service.stopping", "leave server", "leave database",
+            "stop server", "stop database",
             "service.stopped",
         ]
         .map { text.firstRange(of: $0)?.lowerBound }

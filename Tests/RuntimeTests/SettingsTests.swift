@@ -6,7 +6,7 @@ import Testing
     @Test func `every missing or bad name is listed at once`() throws {
         let settings = Settings([
             "PORT": "70000", "DEBUG": "perhaps", "PUBLIC_URL": "localhost:8000", "PROFILE": "moon", "SECRET": "short",
-            "AUTH_URLS": "http://a, nonsense", "WAIT": "-1", "EMPTY": "",
+            "AUTH_URLS": "http://a, nonsense", "WAIT": "-1", "EMPTY": "", "NUMBER": "four",
         ])
         _ = settings.string("DATABASE_URL")
         _ = settings.string("EMPTY")
@@ -17,8 +17,12 @@ import Testing
         _ = settings.secret("SECRET", lengthMin: 16)
         _ = settings.urls("AUTH_URLS")
         _ = settings.duration("WAIT", default: .seconds(1))
+        #expect(settings.optional("NUMBER", "a digit") { Int($0) } == nil)
+        #expect(settings.optional("UNSET", "a digit") { Int($0) } == nil)
         let error = #expect(throws: Settings.Unusable.self) { try settings.check() }
-        let names = ["DATABASE_URL", "EMPTY", "PORT", "DEBUG", "PUBLIC_URL", "PROFILE", "SECRET", "AUTH_URLS", "WAIT"]
+        let names = [
+            "DATABASE_URL", "EMPTY", "PORT", "DEBUG", "PUBLIC_URL", "PROFILE", "SECRET", "AUTH_URLS", "WAIT", "NUMBER",
+        ]
         #expect(error?.complaints.map { String($0.prefix { $0 != " " }) } == names)
         #expect(names.allSatisfy { error?.description.contains($0) == true })
     }

@@ -1,15 +1,12 @@
 import Glibc
 import Shared
+import TestSupport
 import Testing
 
 /// One recorded sample of every event type. The files are history: a program that cannot read them any more could not
 /// read what lies in a topic or an outbox. They are added to, never changed.
 @Suite struct `Recorded events` {
-    static let families: [any Event.Type] = [
-        UserEvent.self, WorkspaceEvent.self, RevocationEvent.self, SubscriptionEvent.self, UsageEvent.self,
-        CallEvent.self, AgentEvent.self, CommandEvent.self, ScoreEvent.self, EntryEvent.self, ConfigEvent.self,
-        FrameEvent.self,
-    ]
+    static let families = EventFamilies.all
 
     static let types = families.flatMap { family in family.types.map { $0 } }
 
@@ -64,6 +61,41 @@ import Testing
         #expect(throws: EventError.unknownType(type + "x")) {
             try family(of: type).init(type: type + "x", json: sample)
         }
+    }
+
+    @Test(arguments: Self.types)
+    func `a sample is just what its type's schema says`(_ type: String) throws {
+        let family = try family(of: type)
+        try #require(family.schemas.count == family.types.count)
+        let place = try #require(family.types.firstIndex(of: type))
+        let sample = try JSON.parse(try Samples.bytes(type))
+        #expect(SchemaCheck(family.schemas[place]).objections(to: sample) == [])
+        // And a schema that said something else would be noticed.
+        var broken = try #require(sample.object)
+        broken["added_in_2031"] = 1
+        #expect(SchemaCheck(family.schemas[place]).objections(to: .object(broken)) != [])
+    }
+
+    @Test func `no schema names a member that is never written`() throws {
+        var named: [String: Set<String>] = [:]
+        var written: [String: Set<String>] = [:]
+        for family in Self.families {
+            for (type, schema) in zip(family.types, family.schemas) {
+                // Types of the same shape share their samples: not every sample has every optional member.
+                let shape = schema.json.jsonText
+                named[shape] = SchemaCheck(schema).members
+                let sample = try JSON.parse(try Samples.bytes(type))
+                written[shape, default: []].formUnion(SchemaCheck.members(of: sample))
+            }
+        }
+        for (shape, members) in named {
+            #expect(members.subtracting(written[shape] ?? []) == [])
+        }
+    }
+
+    @Test func `every family of events is in the list`() throws {
+        let declared = try Samples.sources().filter { $0.hasSuffix("Event.swift") && $0 != "Event.swift" }
+        #expect(declared.count == Self.families.count, "\(declared.sorted())")
     }
 
     @Test func `every sample belongs to a type, and types are unique and named after their topic`() throws {
@@ -157,15 +189,23 @@ enum Samples {
         return Array(bytes[..<count])
     }
 
+    /// Of the types with a sample.
     static func names() throws -> [String] {
-        guard let folder = opendir(folder) else { throw Unreadable(path: Self.folder) }
+        try files(folder).filter { $0.hasSuffix(".json") }.map { String($0.dropLast(5)) }
+    }
+
+    /// Of the files that declare events.
+    static func sources() throws -> [String] { try files(folder + "/../../../Shared/Shared/Events") }
+
+    private static func files(_ path: String) throws -> [String] {
+        guard let folder = opendir(path) else { throw Unreadable(path: path) }
         defer { closedir(folder) }
         var names: [String] = []
         while let entry = readdir(folder) {
             let name = withUnsafePointer(to: &entry.pointee.d_name) { name in
                 name.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
             }
-            if name.hasSuffix(".json") { names.append(String(name.dropLast(5))) }
+            names.append(name)
         }
         return names
     }

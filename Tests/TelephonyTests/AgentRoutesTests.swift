@@ -136,13 +136,75 @@ import Testing
         }
     }
 
-    @Test func `the plan's number of agents is enforced`() async throws {
-        try await Rig.with { rig async throws in
-            let usage = UsageEvent.limitReached(workspaceID: rig.ann.workspace, limit: .agents, value: 3, max: 3)
-            try await rig.database.transaction { (tx: borrowing Transaction) in
-                try await rig.telephony.onUsage(usage, tx)
+    @Test func `of many agents made at once only as many as the plan allows are made`() async throws {
+        try await Rig.with(policy: { $0.agentsFree = 2 }) { rig async throws in
+            let answers = await withTaskGroup(of: ClientResponse.self) { group in
+                for _ in 0..<8 {
+                    group.addTask { await rig.ann.client.post("/api/agents/agents/", json: ["greeting": "x"]) }
+                }
+                return await group.reduce(into: []) { $0.append($1) }
             }
-            #expect(await rig.ann.client.post("/api/agents/agents/", json: ["greeting": "x"]).status == 402)
+            #expect(answers.count { $0.status == 201 } == 2)
+            let refused = answers.filter { $0.status != 201 }
+            #expect(refused.allSatisfy { $0.status == 402 && $0.code == "PAYMENT_REQUIRED" })
+            let words = try #require(refused.first?.text)
+            #expect(words.contains("/api/subscriptions/plans/"), "it says what to do next")
+            #expect(try await rig.ann.client.get("/api/agents/agents/").json()["count"] == 2)
+            _ = try await rig.agent(of: rig.bob)
+        }
+    }
+
+    @Test func `the plan's limit is the one billing told last, and a deleted agent makes room`() async throws {
+        try await Rig.with(policy: { $0.agentsFree = 1 }) { rig async throws in
+            let subscription = SubscriptionID()
+            func told(_ limit: Int64?, version: Int64, cancelled: Bool = false) async throws {
+                let snapshot = SubscriptionSnapshot(
+                    id: subscription, workspaceID: rig.ann.workspace, userID: UserID(),
+                    plan: .init(id: PlanID(), slug: "plan", name: "Plan"), status: "active",
+                    limits: .init(agentLimit: limit), periodStart: .now(), periodEnd: .now(), version: version)
+                try await rig.database.transaction { (tx: borrowing Transaction) in
+                    try await rig.telephony.onSubscription(cancelled ? .cancelled(snapshot) : .changed(snapshot), tx)
+                }
+            }
+            func make() async -> Int {
+                await rig.ann.client.post("/api/agents/agents/", json: ["greeting": "x"]).status
+            }
+            let first = try await rig.agent()
+            #expect(await make() == 402, "everyone starts on the free plan")
+            try await told(2, version: 2)
+            #expect(await make() == 201)
+            #expect(await make() == 402)
+            try await told(9, version: 1)
+            #expect(await make() == 402, "an older word changes nothing")
+            #expect(await rig.ann.client.delete("/api/agents/agents/\(first.text)/").status == 204)
+            #expect(await make() == 201)
+            try await told(nil, version: 3)
+            #expect(await make() == 201, "null is any number")
+            try await told(nil, version: 4, cancelled: true)
+            #expect(await make() == 402, "what is there stays, but nothing is added")
+            // Billing's own announcement is late by nature and decides nothing.
+            try await rig.database.transaction { (tx: borrowing Transaction) in
+                try await rig.telephony.onUsage(
+                    .limitReached(workspaceID: rig.bob.workspace, limit: .agents, value: 0, max: 0), tx)
+            }
+            _ = try await rig.agent(of: rig.bob)
+        }
+    }
+
+    @Test func `what happens to an AI agent is told with its version`() async throws {
+        try await Rig.with { rig async throws in
+            let id = try await rig.agent(["name": "Ada"]).text
+            #expect(await rig.ann.client.patch("/api/agents/agents/\(id)/", json: ["name": "Eva"]).status == 200)
+            #expect(await rig.ann.client.delete("/api/agents/agents/\(id)/").status == 204)
+            #expect(await rig.ann.client.delete("/api/agents/agents/\(id)/").status == 404)
+            let events = try await rig.events().filter { $0.type.hasPrefix("telephony.ai_agent.") }
+            #expect(
+                events.map(\.type) == [
+                    "telephony.ai_agent.changed.v1", "telephony.ai_agent.changed.v1", "telephony.ai_agent.removed.v1",
+                ])
+            #expect(events.map { $0.json["version"]?.int } == [1, 2, 3])
+            #expect(events.map { $0.json["name"]?.string } == ["Ada", "Eva", nil])
+            #expect(events.allSatisfy { $0.json["id"]?.string == id })
         }
     }
 }

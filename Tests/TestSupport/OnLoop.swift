@@ -12,45 +12,11 @@ public func onLoop<Value: Sendable>(
     _ loop: EventLoop? = nil, _ body: @escaping @Sendable () async throws -> Value
 ) async throws -> Value {
     if loop == nil, EventLoop.current != nil { return try await body() }
-    let running = RunningTask()
+    let task = Task(executorPreference: loop ?? testLoops.next()) { try await body() }
     return try await withTaskCancellationHandler {
-        try await withCheckedThrowingContinuation { continuation in
-            let task = (loop ?? testLoops.next()).spawn("test") {
-                do {
-                    continuation.resume(returning: try await body())
-                } catch {
-                    continuation.resume(throwing: error)
-                }
-            }
-            running.started(task)
-        }
+        try await task.value
     } onCancel: {
-        running.cancel()
-    }
-}
-
-/// Hands a cancellation on to the task on the loop, whichever of the two comes first.
-///
-/// Sendable because the lock guards both variables.
-private final class RunningTask: @unchecked Sendable {
-    private let lock = Lock()
-    private var task: Task<Void, Never>?
-    private var isCancelled = false
-
-    func started(_ task: Task<Void, Never>) {
-        let isCancelled = lock.withLock {
-            self.task = task
-            return self.isCancelled
-        }
-        if isCancelled { task.cancel() }
-    }
-
-    func cancel() {
-        let task = lock.withLock {
-            isCancelled = true
-            return self.task
-        }
-        task?.cancel()
+        task.cancel()
     }
 }
 

@@ -1,19 +1,10 @@
 """Document 003 §8: how often one may ask. A gateway of its own, in front of the same programs, with small limits."""
 
-import os
-import socket
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import requests
 
 from outside.people import Person, error_code
-from outside.platform import ROOT, eventually
-
-sys.path.insert(0, str(ROOT / "deploy" / "local"))
-from board.instance import Instance  # noqa: E402
+from outside.programs import Extra
 
 STANDARD, ANALYTICS, ANONYMOUS = 5, 2, 4
 
@@ -21,34 +12,11 @@ STANDARD, ANALYTICS, ANONYMOUS = 5, 2, 4
 @pytest.fixture(scope="module")
 def strict(platform, tmp_path_factory):
     """The address of a gateway that counts."""
-    instance = Instance(platform.directory, Path(os.environ["SWITCHBOARD_BINARIES"]))
-    ports = []
-    for held in [socket.socket(), socket.socket()]:
-        held.bind(("127.0.0.1", 0))
-        ports.append((held, held.getsockname()[1]))
-    for held, _ in ports:
-        held.close()
-    environment = instance.environment("gateway") | {
-        "PORT": str(ports[0][1]), "INTERNAL_PORT": str(ports[1][1]),
-        "RATE_LIMIT_STANDARD_PER_MINUTE": str(STANDARD), "RATE_LIMIT_ANALYTICS_PER_MINUTE": str(ANALYTICS),
-        "RATE_LIMIT_ANONYMOUS_PER_MINUTE": str(ANONYMOUS)}
     log = tmp_path_factory.mktemp("strict") / "gateway.log"
-    with log.open("wb") as out:
-        gateway = subprocess.Popen([str(instance.binaries / "gateway"), "serve"], env=environment, stdout=out, stderr=out)
-    url = f"http://127.0.0.1:{ports[0][1]}"
-
-    def ready():
-        assert gateway.poll() is None, log.read_text()[-2000:]
-        try:
-            return requests.get(url + "/readyz", timeout=2).status_code == 200
-        except requests.ConnectionError:
-            return False
-    try:
-        eventually(ready, 30, "the strict gateway is ready")
-        yield url
-    finally:
-        gateway.terminate()
-        gateway.wait(30)
+    with Extra(platform, "gateway", log, RATE_LIMIT_STANDARD_PER_MINUTE=str(STANDARD),
+               RATE_LIMIT_ANALYTICS_PER_MINUTE=str(ANALYTICS),
+               RATE_LIMIT_ANONYMOUS_PER_MINUTE=str(ANONYMOUS)) as gateway:
+        yield gateway.ready().url
 
 
 def ask(url, path, token=None):

@@ -17,8 +17,8 @@ METHODS = {"get", "post", "put", "patch", "delete"}
 # Open to everybody, on purpose. What is not here needs a token.
 PUBLIC = {
     "POST /api/auth/register/", "POST /api/auth/login/", "POST /api/auth/refresh/", "GET /.well-known/jwks.json",
-    "GET /.well-known/security.txt", "GET /api/schema/", "GET /api/docs/", "GET /swagger/", "GET /api/redoc/",
-    "GET /redoc/", "GET /live", "GET /", "GET /assets/docs/{file}", "GET /healthz", "GET /readyz",
+    "GET /.well-known/security.txt", "GET /api/schema/", "GET /asyncapi.json", "GET /api/docs/", "GET /swagger/",
+    "GET /api/redoc/", "GET /redoc/", "GET /live", "GET /", "GET /assets/docs/{file}", "GET /healthz", "GET /readyz",
 }
 # Refused with 403 unless the carrier signed.
 SIGNED = {"POST /api/calls/twilio-webhook/", "POST /api/calls/twilio-connect/", "GET /ws/relay/{token}"}

@@ -15,8 +15,10 @@ WEBHOOK = "/api/calls/twilio-webhook/"
 
 
 class Carrier:
-    def __init__(self, platform: Platform):
+    def __init__(self, platform: Platform, at: str | None = None):
+        """`at`: whom it really asks, if not the platform's gateway. What it signs is the public address all the same."""
         self.platform = platform
+        self.at = at or platform.url
         self.account, token = platform.account
         self.validator = RequestValidator(token)
 
@@ -29,7 +31,7 @@ class Carrier:
         headers = {"I-Twilio-Idempotency-Token": secrets.token_hex(16)}
         if signature is not None:
             headers["X-Twilio-Signature"] = self.signature(url, form) if signature == "right" else signature
-        return requests.post(url, data=form, headers=headers, timeout=20)
+        return requests.post(self.at + path, data=form, headers=headers, timeout=20)
 
     def ring(self, number: str) -> "Call":
         return Call(self, number)
@@ -67,8 +69,9 @@ class Call:
         return self
 
     def connect(self) -> None:
+        at = self.url.replace(self.carrier.platform.websocket_url(""), self.carrier.at.replace("http", "ws", 1))
         self.socket = self.opened.enter_context(connect(
-            self.url, additional_headers={"X-Twilio-Signature": self.carrier.signature(self.url)}, open_timeout=10))
+            at, additional_headers={"X-Twilio-Signature": self.carrier.signature(self.url)}, open_timeout=10))
         self.send({"type": "setup", "sessionId": "VX" + self.sid[2:], "accountSid": self.carrier.account,
                    "callSid": self.sid, "from": self.caller, "to": self.number, "direction": "inbound",
                    "callType": "PSTN", "callStatus": "IN-PROGRESS", "customParameters": {}})

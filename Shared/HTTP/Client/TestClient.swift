@@ -69,13 +69,9 @@ public struct TestClient: Sendable {
             fields.add("Authorization", "Bearer \(token)")
         }
         let sent = fields
-        let loop = EventLoop.current ?? TestClient.loops.next()
-        return await withUnsafeContinuation { done in
-            loop.spawn("test") {
-                let request = Request(method, target, headers: sent, body: Body(body), peer: "127.0.0.1")
-                let response = await router.respond(to: request)
-                done.resume(returning: await TestClient.collected(response, isHead: method == .head))
-            }
+        return await (EventLoop.current ?? TestClient.loops.next()).run {
+            let request = Request(method, target, headers: sent, body: Body(body), peer: "127.0.0.1")
+            return await TestClient.collected(await router.respond(to: request), isHead: method == .head)
         }
     }
 

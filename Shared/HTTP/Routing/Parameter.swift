@@ -1,3 +1,5 @@
+import Shared
+
 /// A parameter of a route: in its path, its query or a header field.
 public struct Parameter: Sendable {
     public enum Place: String, Sendable {

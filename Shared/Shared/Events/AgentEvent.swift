@@ -1,15 +1,23 @@
-/// What happens to human agents.
+/// What happens to agents: the humans who take escalated calls, and the AI's.
 public enum AgentEvent: Event, Hashable {
     case changed(HumanAgentSnapshot)
     case removed(id: HumanAgentID, workspaceID: WorkspaceID)
+    case aiChanged(AgentSnapshot)
+    /// - version: one more than the last change's.
+    case aiRemoved(id: AgentID, workspaceID: WorkspaceID, version: Int64)
 
     public static let topic = Topic.telephonyAgents
-    public static let types = ["telephony.agent.changed.v1", "telephony.agent.removed.v1"]
+    public static let types = [
+        "telephony.agent.changed.v1", "telephony.agent.removed.v1", "telephony.ai_agent.changed.v1",
+        "telephony.ai_agent.removed.v1",
+    ]
 
     public var key: String {
         switch self {
         case .changed(let agent): agent.id.text
         case .removed(let id, _): id.text
+        case .aiChanged(let agent): agent.id.text
+        case .aiRemoved(let id, _, _): id.text
         }
     }
 
@@ -17,6 +25,8 @@ public enum AgentEvent: Event, Hashable {
         switch self {
         case .changed: AgentEvent.types[0]
         case .removed: AgentEvent.types[1]
+        case .aiChanged: AgentEvent.types[2]
+        case .aiRemoved: AgentEvent.types[3]
         }
     }
 
@@ -28,6 +38,13 @@ public enum AgentEvent: Event, Hashable {
                 json.field("id", id)
                 json.field("workspace_id", workspaceID)
             }
+        case .aiChanged(let agent): agent.write(to: &json)
+        case .aiRemoved(let id, let workspaceID, let version):
+            json.object { json in
+                json.field("id", id)
+                json.field("workspace_id", workspaceID)
+                json.field("version", version)
+            }
         }
     }
 
@@ -37,6 +54,11 @@ public enum AgentEvent: Event, Hashable {
         case AgentEvent.types[0]: self = .changed(try HumanAgentSnapshot(fields))
         case AgentEvent.types[1]:
             self = .removed(id: try fields.id("id"), workspaceID: try fields.id("workspace_id"))
+        case AgentEvent.types[2]: self = .aiChanged(try AgentSnapshot(fields))
+        case AgentEvent.types[3]:
+            self = .aiRemoved(
+                id: try fields.id("id"), workspaceID: try fields.id("workspace_id"),
+                version: try fields.int64("version"))
         default: throw EventError.unknownType(type)
         }
     }
@@ -144,4 +166,94 @@ public struct HumanAgentSnapshot: Sendable, Hashable, JSONWritable {
         lastActiveAt = try fields.optionalInstant("last_active_at")
         metadata = try fields.object("metadata")
     }
+}
+
+/// An AI agent (document 001) as other programs need it: who it is, not how it talks.
+public struct AgentSnapshot: Sendable, Hashable, JSONWritable {
+    public var id: AgentID
+    public var workspaceID: WorkspaceID
+    public var version: Int64
+    public var businessID: BusinessID?
+    public var name: String
+    /// training, learning, active, paused
+    public var status: String
+    public var language: String
+    public var createdAt: Instant
+    public var updatedAt: Instant
+
+    public init(
+        id: AgentID, workspaceID: WorkspaceID, version: Int64 = 1, businessID: BusinessID? = nil, name: String,
+        status: String, language: String, createdAt: Instant, updatedAt: Instant
+    ) {
+        self.id = id
+        self.workspaceID = workspaceID
+        self.version = version
+        self.businessID = businessID
+        self.name = name
+        self.status = status
+        self.language = language
+        self.createdAt = createdAt
+        self.updatedAt = updatedAt
+    }
+
+    public func write(to json: inout JSONWriter) {
+        json.object { json in
+            json.field("id", id)
+            json.field("workspace_id", workspaceID)
+            json.field("version", version)
+            json.field("business_id", ifPresent: businessID)
+            json.field("name", name)
+            json.field("status", status)
+            json.field("language", language)
+            json.field("created_at", createdAt)
+            json.field("updated_at", updatedAt)
+        }
+    }
+
+    public init(json: JSON) throws(EventError) { try self.init(try Fields(json)) }
+
+    init(_ fields: Fields) throws(EventError) {
+        id = try fields.id("id")
+        workspaceID = try fields.id("workspace_id")
+        version = try fields.int64("version")
+        businessID = try fields.optionalID("business_id")
+        name = try fields.string("name")
+        status = try fields.string("status")
+        language = try fields.string("language")
+        createdAt = try fields.instant("created_at")
+        updatedAt = try fields.instant("updated_at")
+    }
+}
+
+extension AgentEvent {
+    public static let schemas = [
+        HumanAgentSnapshot.schema,
+        .object(.required("id", .uuid), .required("workspace_id", .uuid)),
+        AgentSnapshot.schema,
+        .object(.required("id", .uuid), .required("workspace_id", .uuid), .required("version", .integer)),
+    ]
+}
+
+extension HumanAgentSnapshot {
+    static let schema = Schema.ref(
+        "HumanAgentSnapshot",
+        .object(
+            .required("id", .uuid), .required("name", .string), .required("email", .email),
+            .optional("phone_number", .string), .optional("extension", .string), .required("is_available", .boolean),
+            .required("is_active", .boolean), .required("skills", .array(.string)),
+            .required("departments", .array(.string)), .required("total_calls_handled", .integer),
+            .optional("average_rating", .number), .required("created_at", .instant),
+            .required("updated_at", .instant), .optional("last_active_at", .instant),
+            .required("metadata", .anyObject), .required("workspace_id", .uuid),
+            .required("version", .integer, "Grows with every change."), .optional("user_id", .uuid)))
+}
+
+extension AgentSnapshot {
+    static let schema = Schema.ref(
+        "AgentSnapshot",
+        .object(
+            .required("id", .uuid), .required("workspace_id", .uuid),
+            .required("version", .integer, "Grows with every change."), .optional("business_id", .uuid),
+            .required("name", .string), .required("status", .string, "training, learning, active, paused"),
+            .required("language", .string), .required("created_at", .instant), .required("updated_at", .instant)))
 }

@@ -98,3 +98,19 @@ public enum CallEvent: Event, Hashable {
         }
     }
 }
+
+extension CallEvent {
+    public static let schemas: [Schema] = Name.allCases.map { name in
+        switch name {
+        case .started, .updated, .ended: CallSnapshot.schema
+        case .interactionAdded, .interactionUpdated: about("interaction", InteractionSnapshot.schema)
+        case .escalationTriggered, .escalationUpdated, .escalationCompleted:
+            about("escalation", EscalationSnapshot.schema)
+        case .noteAdded: about("note", NoteSnapshot.schema)
+        }
+    }
+
+    private static func about(_ name: String, _ schema: Schema) -> Schema {
+        .object(CallRef.members + [.required(name, schema)])
+    }
+}

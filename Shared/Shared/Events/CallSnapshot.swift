@@ -191,3 +191,38 @@ public struct CallRef: Sendable, Hashable {
         direction = try fields.choice("direction")
     }
 }
+
+extension CallSnapshot {
+    private static let members: [Field] = [
+        .required("id", .uuid), .required("twilio_call_sid", .string, "Empty until the carrier has taken the call."),
+        .required("direction", .choice(CallDirection.self)), .required("status", .choice(CallStatus.self)),
+        .required("from_number", .string), .required("to_number", .string), .optional("business_id", .uuid),
+        .optional("template_id", .uuid, "The AI agent the call was asked for with."),
+        .required("started_at", .instant), .optional("ended_at", .instant), .optional("duration_seconds", .integer),
+        .required("created_at", .instant), .required("updated_at", .instant), .required("metadata", .anyObject),
+        .optional("qa_score", .number, "0 … 1"), .optional("sentiment", .choice(SentimentLabel.self)),
+        .optional("escalation_status", .choice(EscalationStatus.self)),
+        .optional("assigned_agent", .object(.required("id", .uuid), .required("name", .string))),
+        .optional("outcome", .choice(CallOutcome.self)), .optional("failure_reason", .string),
+    ]
+
+    /// As events carry it.
+    static let schema = Schema.ref(
+        "CallSnapshot",
+        .object(
+            members + [
+                .required("workspace_id", .uuid), .required("version", .integer, "Grows with every change."),
+                .required("priority", .choice(CallPriority.self)),
+                .optional("agent_id", .uuid, "The AI agent that holds the conversation."),
+            ]))
+
+    /// As clients see it.
+    public static let clientSchema = Schema.ref("Call", .object(members))
+}
+
+extension CallRef {
+    static let members: [Field] = [
+        .required("call_id", .uuid), .required("workspace_id", .uuid), .optional("business_id", .uuid),
+        .required("direction", .choice(CallDirection.self)),
+    ]
+}

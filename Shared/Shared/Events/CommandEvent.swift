@@ -69,3 +69,12 @@ public struct CommandEvent: Event, Hashable {
         reason = try fields.optionalString("reason")
     }
 }
+
+extension CommandEvent {
+    public static let schemas = [
+        Schema.object(
+            .required("id", .uuid), .required("call_id", .uuid), .required("action", .choice(Action.self)),
+            .optional("message", .string), .optional("instructions", .string), .optional("agent_id", .uuid),
+            .optional("by", .uuid, "Who ordered it; absent when the system did."), .optional("reason", .string))
+    ]
+}

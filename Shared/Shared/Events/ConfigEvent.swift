@@ -107,3 +107,19 @@ public struct ConfigSnapshot: Sendable, Hashable, JSONWritable {
         updatedAt = try fields.instant("updated_at")
     }
 }
+
+extension ConfigEvent {
+    public static let schemas = [
+        ConfigSnapshot.schema, .object(.required("id", .uuid), .required("workspace_id", .uuid)),
+    ]
+}
+
+extension ConfigSnapshot {
+    static let schema = Schema.ref(
+        "ConfigSnapshot",
+        .object(
+            .required("id", .uuid), .required("name", .string), .required("type", .string),
+            .required("config_data", .anyObject, "ai, voice, knowledge_base, quality_assurance, escalation"),
+            .required("is_active", .boolean), .required("created_at", .instant), .required("updated_at", .instant),
+            .required("workspace_id", .uuid), .required("version", .integer, "Grows with every change.")))
+}

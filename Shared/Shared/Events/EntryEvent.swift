@@ -107,3 +107,20 @@ public struct EntrySnapshot: Sendable, Hashable, JSONWritable {
         updatedAt = try fields.instant("updated_at")
     }
 }
+
+extension EntryEvent {
+    public static let schemas = [
+        EntrySnapshot.schema, EntrySnapshot.schema,
+        .object(.required("id", .integer), .required("workspace_id", .uuid)),
+    ]
+}
+
+extension EntrySnapshot {
+    static let schema = Schema.ref(
+        "EntrySnapshot",
+        .object(
+            .required("id", .integer), .required("workspace_id", .uuid),
+            .required("version", .integer, "Grows with every change."), .optional("business_id", .uuid),
+            .required("title", .string), .optional("source", .string), .optional("source_type", .string),
+            .required("metadata", .anyObject), .required("created_at", .instant), .required("updated_at", .instant)))
+}

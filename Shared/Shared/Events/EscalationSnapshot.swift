@@ -67,3 +67,16 @@ public struct EscalationSnapshot: Sendable, Hashable, JSONWritable {
         completedAt = try fields.optionalInstant("completed_at")
     }
 }
+
+extension EscalationSnapshot {
+    public static let schema = Schema.ref(
+        "EscalationSnapshot",
+        .object(
+            .required("id", .integer), .required("call_id", .uuid),
+            .required("status", .choice(EscalationStatus.self)),
+            .required("trigger_type", .string, "keyword, sentiment, request, failure, confidence, manual"),
+            .required("trigger_details", .anyObject), .optional("assigned_agent_id", .uuid),
+            .optional("agent_name", .string), .optional("conversation_summary", .string),
+            .required("context_data", .anyObject), .required("requested_at", .instant),
+            .optional("accepted_at", .instant), .optional("completed_at", .instant)))
+}

@@ -88,3 +88,16 @@ public struct FrameSnapshot: Sendable, Hashable, JSONWritable {
         }
     }
 }
+
+extension FrameEvent {
+    public static let schemas = [
+        Schema.object(
+            .required("id", .integer, "Grows within the workspace."), .required("workspace_id", .uuid),
+            .required("event", .string, "A frame's name."), .optional("call_id", .uuid), .required("at", .instant),
+            .required(
+                "audience",
+                .object(
+                    .required("kind", .string(enum: ["workspace", "managers", "user"])), .optional("user_id", .uuid))),
+            .required("data", .any, "What the browser receives."))
+    ]
+}

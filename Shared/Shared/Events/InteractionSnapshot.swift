@@ -69,3 +69,25 @@ public struct InteractionSnapshot: Sendable, Hashable, JSONWritable {
         sequence = try fields.int("sequence")
     }
 }
+
+extension InteractionSnapshot {
+    private static let members: [Field] = [
+        .required("id", .integer), .required("call_id", .uuid), .required("speaker", .choice(Speaker.self)),
+        .required("text", .string, "For the AI: what the caller actually heard."), .optional("audio_url", .string),
+        .required("timestamp", .instant),
+        .required("metadata", .anyObject, "lang, citations, latency_ms, interrupted …"),
+    ]
+
+    static let schema = Schema.ref(
+        "InteractionSnapshot", .object(members + [.required("sequence", .integer, "1, 2, 3 … within the call.")]))
+
+    /// As clients see it.
+    public static let clientSchema = Schema.ref(
+        "Interaction",
+        .object(
+            members + [
+                .optional(
+                    "sentiment",
+                    .object(.required("score", .number, "−1 … 1"), .required("label", .choice(SentimentLabel.self))))
+            ]))
+}

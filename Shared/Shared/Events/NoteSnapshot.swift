@@ -45,3 +45,12 @@ public struct NoteSnapshot: Sendable, Hashable, JSONWritable {
         createdAt = try fields.instant("created_at")
     }
 }
+
+extension NoteSnapshot {
+    public static let schema = Schema.ref(
+        "NoteSnapshot",
+        .object(
+            .required("id", .integer), .required("call_id", .uuid), .required("note", .string),
+            .required("tags", .array(.string)), .optional("category", .string), .required("author_id", .uuid),
+            .required("created_at", .instant)))
+}

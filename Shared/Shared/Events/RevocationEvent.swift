@@ -42,3 +42,13 @@ public struct RevocationEvent: Event, Hashable {
         until = try fields.instant("until")
     }
 }
+
+extension RevocationEvent {
+    public static let schemas = [
+        Schema.object(
+            .required("kind", .choice(Kind.self)),
+            .required("id", .string, "A session's, a user's or an API key's id, by `kind`."),
+            .required("at", .instant, "What was issued until then no longer counts."),
+            .required("until", .instant, "When the last token it concerns has expired."))
+    ]
+}

@@ -176,3 +176,38 @@ public struct ScoreSnapshot: Sendable, Hashable, JSONWritable {
         updatedAt = try fields.instant("updated_at")
     }
 }
+
+extension ScoreEvent {
+    public static let schemas = [
+        Schema.object(CallRef.members + [.required("sentiment", SentimentReading.schema)]),
+        .object(CallRef.members + [.required("qa_score", ScoreSnapshot.schema)]),
+        .object(
+            CallRef.members + [.required("outcome", .choice(CallOutcome.self)), .optional("summary", .string)]),
+    ]
+}
+
+extension SentimentReading {
+    static let schema = Schema.ref(
+        "SentimentReading",
+        .object(
+            .required("score", .number, "The call's, −1 … 1."), .required("label", .choice(SentimentLabel.self)),
+            .optional("interaction_id", .integer),
+            .optional("interaction_score", .number, "The utterance's own, −1 … 1.")))
+}
+
+extension ScoreSnapshot {
+    private static let members: [Field] = [
+        .required("id", .integer), .required("call_id", .uuid), .required("overall_score", .number, "0 … 1"),
+        .required("sentiment_score", .number), .required("compliance_score", .number),
+        .required("accuracy_score", .number), .required("professionalism_score", .number),
+        .required("sentiment_label", .choice(SentimentLabel.self)), .required("compliance_issues", .array(.string)),
+        .required("flagged_issues", .array(.string)), .required("reviewed_by", .string),
+        .optional("review_notes", .string), .required("created_at", .instant), .required("updated_at", .instant),
+    ]
+
+    static let schema = Schema.ref(
+        "ScoreSnapshot", .object(members + [.required("version", .integer, "Grows with every change.")]))
+
+    /// As clients see it.
+    public static let clientSchema = Schema.ref("QAScore", .object(members))
+}

@@ -133,3 +133,25 @@ public struct SubscriptionSnapshot: Sendable, Hashable, JSONWritable {
         version = try fields.int64("version")
     }
 }
+
+extension SubscriptionEvent {
+    public static let schemas = types.map { _ in SubscriptionSnapshot.schema }
+}
+
+extension SubscriptionSnapshot {
+    static let schema = Schema.ref(
+        "SubscriptionSnapshot",
+        .object(
+            .required("id", .uuid), .required("workspace_id", .uuid), .required("user_id", .uuid),
+            .required(
+                "plan", .object(.required("id", .uuid), .required("slug", .string), .required("name", .string))),
+            .required("status", .string, "As Stripe words it."),
+            .required(
+                "limits",
+                .object(
+                    .required("call_limit", .nullable(.integer), "Calls per period; null = unlimited."),
+                    .required("agent_limit", .nullable(.integer), "AI agents; null = unlimited."),
+                    .required("max_minutes", .nullable(.integer), "Minutes per period; null = unlimited."))),
+            .required("period_start", .instant), .required("period_end", .instant),
+            .required("version", .integer, "Grows with every change.")))
+}

@@ -66,3 +66,17 @@ public enum UsageEvent: Event, Hashable {
         }
     }
 }
+
+extension UsageEvent {
+    public static let schemas = [
+        Schema.object(
+            .required("workspace_id", .uuid), .required("call_id", .uuid),
+            .required("seconds", .integer, "What this call added; negative for a correction."),
+            .required("period", .string, "The period's beginning."),
+            .required("total_seconds", .integer, "Of the period, this call included.")),
+        .object(
+            .required("workspace_id", .uuid), .required("limit", .choice(Limit.self)), .required("value", .integer),
+            .required("max", .integer)),
+        .object(.required("workspace_id", .uuid), .required("limit", .choice(Limit.self))),
+    ]
+}

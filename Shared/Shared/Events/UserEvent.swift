@@ -100,3 +100,19 @@ public struct UserSnapshot: Sendable, Hashable, JSONWritable {
         version = try fields.int64("version")
     }
 }
+
+extension UserEvent {
+    public static let schemas = [
+        UserSnapshot.schema, UserSnapshot.schema, UserSnapshot.schema, .object(.required("id", .uuid)),
+    ]
+}
+
+extension UserSnapshot {
+    static let schema = Schema.ref(
+        "UserSnapshot",
+        .object(
+            .required("id", .uuid), .required("email", .email), .required("username", .string),
+            .required("first_name", .string), .required("last_name", .string), .required("role", .choice(Role.self)),
+            .required("status", .string, "active, inactive, suspended"), .required("is_staff", .boolean),
+            .required("version", .integer, "Grows with every change.")))
+}

@@ -119,3 +119,26 @@ public struct MemberSnapshot: Sendable, Hashable, JSONWritable {
         name = try fields.string("name")
     }
 }
+
+extension WorkspaceEvent {
+    public static let schemas = [
+        WorkspaceSnapshot.schema, WorkspaceSnapshot.schema, MemberSnapshot.schema, MemberSnapshot.schema,
+        .object(.required("id", .uuid)),
+    ]
+}
+
+extension WorkspaceSnapshot {
+    static let schema = Schema.ref(
+        "WorkspaceSnapshot",
+        .object(
+            .required("id", .uuid), .required("name", .string), .required("owner_id", .uuid),
+            .required("version", .integer, "Grows with every change.")))
+}
+
+extension MemberSnapshot {
+    static let schema = Schema.ref(
+        "MemberSnapshot",
+        .object(
+            .required("workspace_id", .uuid), .required("user_id", .uuid),
+            .required("role", .choice(WorkspaceRole.self)), .required("email", .email), .required("name", .string)))
+}

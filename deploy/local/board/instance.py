@@ -187,6 +187,7 @@ class Instance:
             "SENTIMENT_LEXICON": str(SETUP / "share" / "sentiment" / "vader_lexicon.txt"),
             # Simulated calls cost nothing and never stop.
             "FREE_PLAN_CALL_LIMIT": "10000000",
+            "FREE_PLAN_AGENT_LIMIT": "100",
             "FREE_PLAN_MAX_MINUTES": "10000000",
         }
         private = set(PORTS) | {"SWITCHBOARD_BINARIES", "SWITCHBOARD_FSYNC", "POSTGRES_PASSWORD"}

@@ -115,6 +115,26 @@ def test_a_second_up_finds_the_first(board):
     assert sorted(board.pids()) == pids
 
 
+def test_down_status_and_logs_say_the_same_a_second_time(board):
+    assert up(board).returncode == 0
+    assert board("logs", "telephony", "gateway").returncode == 0
+    absent = board("logs", "nobody")
+    assert absent.returncode != 0 and "no log of nobody" in absent.stderr
+    assert board("down").stdout == "stopped\n"
+    for _ in range(2):
+        done = board("down")
+        assert done.returncode == 0 and done.stdout == "not up\n"
+        done = board("status")
+        assert done.returncode == 3 and done.stdout == "not up\n"
+    assert board("logs").returncode == 0, "what happened can be read afterwards"
+
+
+def test_logs_of_a_platform_that_never_ran_are_no_riddle(binaries, tmp_path):
+    fresh = Board(tmp_path / "fresh", binaries)
+    done = fresh("logs")
+    assert done.returncode != 0 and "make up" in done.stderr
+
+
 def test_secrets_survive_a_restart_and_are_for_the_owner_only(board):
     up(board)
     before = board.folder.joinpath("env").read_text(), board("credentials").stdout

@@ -1,7 +1,5 @@
-import Shared
-
-/// The shape of a JSON value, written into the OpenAPI document (JSON Schema 2020-12). It describes; handlers check
-/// with `Form`.
+/// The shape of a JSON value, written into the OpenAPI and AsyncAPI documents (JSON Schema 2020-12). It describes; handlers
+/// check with `Form`, events with `Fields`.
 public struct Schema: Sendable {
     indirect enum Shape: Sendable {
         case string(format: String?, options: [String], min: Int?, max: Int?, pattern: String?)
@@ -112,7 +110,8 @@ extension Schema {
 // MARK: - Writing them
 
 extension Schema {
-    var json: JSON {
+    /// With references to `#/components/schemas/`, where ``collect(into:)`` puts what they name.
+    public var json: JSON {
         var object = plain
         if let note { object["description"] = .string(note) }
         if let example { object["examples"] = [example] }
@@ -163,7 +162,7 @@ extension Schema {
     }
 
     /// Every component this shape defines, also within others. The first definition of a name counts.
-    func collect(into components: inout JSONObject) {
+    public func collect(into components: inout JSONObject) {
         switch shape {
         case .array(let element, _): element.collect(into: &components)
         case .object(let fields): for field in fields { field.schema.collect(into: &components) }
