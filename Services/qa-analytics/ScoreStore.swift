@@ -5,8 +5,8 @@ import Shared
 /// The SQL behind scoring. Every function runs inside the transaction that consumed the event.
 enum ScoreStore {
     /// Writes what telephony says of a call. An older version changes nothing.
-    static func keep(_ call: CallSnapshot, _ tx: borrowing Transaction) async throws {
-        _ = try await tx.execute(
+    static func keep(_ call: CallSnapshot, _ tx: borrowing Transaction) {
+        tx.enqueue(
             """
             INSERT INTO calls AS c (call_id, workspace_id, business_id, direction, status, failure_reason, started_at,
                 ended_at, duration_seconds, escalated, outcome, version)
@@ -23,17 +23,17 @@ enum ScoreStore {
             """)
     }
 
-    static func markEscalated(_ call: CallID, _ tx: borrowing Transaction) async throws {
-        _ = try await tx.execute("UPDATE calls SET escalated = true WHERE call_id = \(call) AND NOT escalated")
+    static func markEscalated(_ call: CallID, _ tx: borrowing Transaction) {
+        tx.enqueue("UPDATE calls SET escalated = true WHERE call_id = \(call) AND NOT escalated")
     }
 
     /// Keeps one utterance; the same sequence again (an interrupted answer) replaces its text and score.
     static func keep(
         _ said: InteractionSnapshot, of call: CallID, score: Double, _ tx: borrowing Transaction
-    ) async throws {
+    ) {
         let citations = said.metadata["citations"]?.array?.count ?? 0
         let unanswered = said.metadata["answered"]?.bool == false
-        _ = try await tx.execute(
+        tx.enqueue(
             """
             INSERT INTO utterances (call_id, interaction_id, sequence, speaker, text, score, citations, unanswered)
             VALUES (\(call), \(said.id), \(Int64(said.sequence)), \(said.speaker.rawValue), \(said.text), \(score),
@@ -92,7 +92,7 @@ enum ScoreStore {
         _ score: Rubric.Score, outcome: Outcome?, of call: CallRef, _ tx: borrowing Transaction
     ) async throws -> ScoreSnapshot {
         let label = SentimentLabel(score: score.mood)
-        _ = try await tx.execute(
+        tx.enqueue(
             """
             UPDATE calls SET mood = \(score.mood), mood_label = \(label.rawValue), overall = \(score.overall),
                 outcome = coalesce(outcome, \(outcome?.rawValue)) WHERE call_id = \(call.callID)
@@ -116,8 +116,8 @@ enum ScoreStore {
             updatedAt: try row["updated_at"])
     }
 
-    static func keepMood(_ mood: Double, of call: CallID, _ tx: borrowing Transaction) async throws {
-        _ = try await tx.execute(
+    static func keepMood(_ mood: Double, of call: CallID, _ tx: borrowing Transaction) {
+        tx.enqueue(
             """
             UPDATE calls SET mood = \(mood), mood_label = \(SentimentLabel(score: mood).rawValue) WHERE call_id = \(call)
             """)
