@@ -35,7 +35,7 @@ enum BillingService {
 
     private static func consumer(_ program: Program) -> Consumer {
         let calls = MeterCalls()
-        return program.consumer([.authWorkspaces, .telephonyCalls, .telephonyAgents]) { envelope, tx in
+        return program.consumer([.authWorkspaces, .telephonyCalls, .telephonyAgents], unhurried: true) { envelope, tx in
             switch Topic(rawValue: envelope.topic) {
             case .authWorkspaces: try await onWorkspace(try envelope.event(as: WorkspaceEvent.self), envelope.time, tx)
             case .telephonyAgents: try await onAgent(try envelope.event(as: AgentEvent.self), at: .now(), tx)

@@ -34,7 +34,7 @@ enum KnowledgeService {
     }
 
     private static func consumer(_ program: Program) -> Consumer {
-        program.consumer([.authWorkspaces]) { envelope, tx in
+        program.consumer([.authWorkspaces], unhurried: true) { envelope, tx in
             try await onWorkspace(try envelope.event(as: WorkspaceEvent.self), tx)
         }
     }

@@ -8,12 +8,12 @@ struct ScoreCalls: Sendable {
 
     func onCall(_ event: CallEvent, _ tx: borrowing Transaction) async throws {
         switch event {
-        case .started(let call), .updated(let call): try await ScoreStore.keep(call, tx)
+        case .started(let call), .updated(let call): ScoreStore.keep(call, tx)
         case .interactionAdded(let call, let said), .interactionUpdated(let call, let said):
             try await onUtterance(call, said, tx)
-        case .escalationTriggered(let call, _): try await ScoreStore.markEscalated(call.callID, tx)
+        case .escalationTriggered(let call, _): ScoreStore.markEscalated(call.callID, tx)
         case .ended(let call):
-            try await ScoreStore.keep(call, tx)
+            ScoreStore.keep(call, tx)
             try await score(call.ref, tx)
         case .escalationUpdated, .escalationCompleted, .noteAdded: return
         }
@@ -27,7 +27,7 @@ struct ScoreCalls: Sendable {
         guard said.speaker == .customer else { return }
         let moods = try await ScoreStore.moods(of: call.callID, tx)
         let mood = Rubric.mood(of: moods)
-        try await ScoreStore.keepMood(mood, of: call.callID, tx)
+        ScoreStore.keepMood(mood, of: call.callID, tx)
         tx.publish(
             ScoreEvent.sentimentChanged(
                 call, SentimentReading(interactionID: said.id, interactionScore: score, score: mood)))

@@ -5,8 +5,8 @@ import Shared
 /// The SQL behind scoring. Every function runs inside the transaction that consumed the event.
 enum ScoreStore {
     /// Writes what telephony says of a call. An older version changes nothing.
-    static func keep(_ call: CallSnapshot, _ tx: borrowing Transaction) async throws {
-        _ = try await tx.execute(
+    static func keep(_ call: CallSnapshot, _ tx: borrowing Transaction) {
+        tx.enqueue(
             """
             INSERT INTO calls AS c (call_id, workspace_id, business_id, direction, status, failure_reason, started_at,
                 ended_at, duration_seconds, escalated, outcome, version)
@@ -23,8 +23,8 @@ enum ScoreStore {
             """)
     }
 
-    static func markEscalated(_ call: CallID, _ tx: borrowing Transaction) async throws {
-        _ = try await tx.execute("UPDATE calls SET escalated = true WHERE call_id = \(call) AND NOT escalated")
+    static func markEscalated(_ call: CallID, _ tx: borrowing Transaction) {
+        tx.enqueue("UPDATE calls SET escalated = true WHERE call_id = \(call) AND NOT escalated")
     }
 
     /// Keeps one utterance; the same sequence again (an interrupted answer) replaces its text and score. True when its
@@ -97,7 +97,7 @@ enum ScoreStore {
         let label = SentimentLabel(score: score.mood)
         // What the sums are made of; silence has no part in them.
         let judged = score.isOfSilence ? nil : score
-        _ = try await tx.execute(
+        tx.enqueue(
             """
             UPDATE calls SET mood = \(judged?.mood), mood_label = \(judged.map { _ in label.rawValue }),
                 overall = \(judged?.overall), outcome = coalesce(outcome, \(outcome?.rawValue))
@@ -122,8 +122,8 @@ enum ScoreStore {
             updatedAt: try row["updated_at"])
     }
 
-    static func keepMood(_ mood: Double, of call: CallID, _ tx: borrowing Transaction) async throws {
-        _ = try await tx.execute(
+    static func keepMood(_ mood: Double, of call: CallID, _ tx: borrowing Transaction) {
+        tx.enqueue(
             """
             UPDATE calls SET mood = \(mood), mood_label = \(SentimentLabel(score: mood).rawValue) WHERE call_id = \(call)
             """)

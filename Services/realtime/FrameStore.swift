@@ -4,24 +4,37 @@ import Shared
 
 /// The SQL of frames.
 enum FrameStore {
-    /// Stores a frame under the next id. The row of `head` stays locked until the transaction ends, so ids are in commit
-    /// order and a browser can resume with one number.
-    static func keep(_ frame: NewFrame, _ tx: borrowing Transaction) async throws -> FrameSnapshot {
-        let row = try await tx.queryOne(
-            """
-            WITH next AS (UPDATE head SET last = last + 1 RETURNING last), counted AS (
-                INSERT INTO streams AS s (workspace_id, kept) VALUES (\(frame.workspaceID), 1)
-                ON CONFLICT (workspace_id) DO UPDATE SET kept = s.kept + 1
-            )
-            INSERT INTO frames (id, workspace_id, event, call_id, audience, at, data)
-            SELECT last, \(frame.workspaceID), \(frame.event), \(frame.callID), \(frame.audience.text), \(frame.at),
-                \(frame.data) FROM next
-            RETURNING id
-            """)
+    /// Stores frames under the next ids, in this order. The row of `head` stays locked until the transaction ends, so ids
+    /// are in commit order and a browser can resume with one number.
+    static func keep(_ frames: [NewFrame], _ tx: borrowing Transaction) async throws -> [FrameSnapshot] {
+        guard !frames.isEmpty else { return [] }
+        let row = try await tx.queryOne("UPDATE head SET last = last + \(Int64(frames.count)) RETURNING last")
         guard let row else { throw Problem(.internalError) }
-        return FrameSnapshot(
-            id: try row["id"], workspaceID: frame.workspaceID, event: frame.event, callID: frame.callID, at: frame.at,
-            data: frame.data, audience: frame.audience)
+        let last: Int64 = try row["last"]
+        var counts: [WorkspaceID: Int64] = [:]
+        var kept: [FrameSnapshot] = []
+        for (place, frame) in frames.enumerated() {
+            let id = last - Int64(frames.count - 1 - place)
+            tx.enqueue(
+                """
+                INSERT INTO frames (id, workspace_id, event, call_id, audience, at, data)
+                VALUES (\(id), \(frame.workspaceID), \(frame.event), \(frame.callID), \(frame.audience.text), \(frame.at),
+                    \(frame.data))
+                """)
+            counts[frame.workspaceID, default: 0] += 1
+            kept.append(
+                FrameSnapshot(
+                    id: id, workspaceID: frame.workspaceID, event: frame.event, callID: frame.callID, at: frame.at,
+                    data: frame.data, audience: frame.audience))
+        }
+        for (workspace, count) in counts {
+            tx.enqueue(
+                """
+                INSERT INTO streams AS s (workspace_id, kept) VALUES (\(workspace), \(count))
+                ON CONFLICT (workspace_id) DO UPDATE SET kept = s.kept + excluded.kept
+                """)
+        }
+        return kept
     }
 
     /// Frames after `id`, oldest first; `complete` is false when frames in between are no longer kept, or when `id` was

@@ -31,22 +31,37 @@ enum RealtimeService {
     }
 
     private static func consumer(_ program: Program) -> Consumer {
-        program.consumer([.telephonyCalls, .qaScores, .authWorkspaces]) { envelope, tx in
-            switch Topic(rawValue: envelope.topic) {
-            case .telephonyCalls:
-                try await onFrame(Frames.of(try envelope.event(as: CallEvent.self), at: envelope.time), tx)
-            case .qaScores: try await onFrame(Frames.of(try envelope.event(as: ScoreEvent.self), at: envelope.time), tx)
-            case .authWorkspaces:
-                if case .deleted(let id) = try envelope.event(as: WorkspaceEvent.self) { FrameStore.erase(id, tx) }
-            default: return
-            }
-        }
+        program.batchConsumer([.telephonyCalls, .qaScores, .authWorkspaces], onEvents)
     }
 
-    /// Keeps a frame and sends it to the gateways.
-    private static func onFrame(_ frame: NewFrame?, _ tx: borrowing Transaction) async throws {
-        guard let frame else { return }
-        tx.publish(FrameEvent(try await FrameStore.keep(frame, tx)))
+    /// All frames of a batch take their ids in one round trip: a browser waits for them.
+    static func onEvents(_ envelopes: [Envelope], _ tx: borrowing Transaction) async throws {
+        var waiting: [(frame: NewFrame, trace: TraceContext?)] = []
+        for envelope in envelopes {
+            var frame: NewFrame?
+            switch Topic(rawValue: envelope.topic) {
+            case .telephonyCalls: frame = Frames.of(try envelope.event(as: CallEvent.self), at: envelope.time)
+            case .qaScores: frame = Frames.of(try envelope.event(as: ScoreEvent.self), at: envelope.time)
+            case .authWorkspaces:
+                guard case .deleted(let id) = try envelope.event(as: WorkspaceEvent.self) else { continue }
+                try await keep(waiting, tx)
+                waiting = []
+                FrameStore.erase(id, tx)
+            default: continue
+            }
+            if let frame { waiting.append((frame, envelope.trace?.child())) }
+        }
+        try await keep(waiting, tx)
+    }
+
+    /// Keeps frames and sends them to the gateways.
+    private static func keep(
+        _ frames: [(frame: NewFrame, trace: TraceContext?)], _ tx: borrowing Transaction
+    ) async throws {
+        let kept = try await FrameStore.keep(frames.map(\.frame), tx)
+        for (frame, (_, trace)) in zip(kept, frames) {
+            TraceContext.$current.withValue(trace) { tx.publish(FrameEvent(frame)) }
+        }
     }
 }
 

@@ -91,6 +91,7 @@ struct ToolResult: Sendable, Equatable {
 final class TurnVoice: @unchecked Sendable {
     private let send: (String) async throws -> Void
     private let perform: (ToolCall) async throws -> ToolResult
+    private let ready: () async throws -> Void
     private let now: () -> Instant
 
     /// Everything sent to be spoken, in order.
@@ -107,16 +108,18 @@ final class TurnVoice: @unchecked Sendable {
 
     init(
         send: @escaping (String) async throws -> Void, perform: @escaping (ToolCall) async throws -> ToolResult,
-        now: @escaping () -> Instant = Instant.now
+        ready: @escaping () async throws -> Void = {}, now: @escaping () -> Instant = Instant.now
     ) {
         self.send = send
         self.perform = perform
+        self.ready = ready
         self.now = now
     }
 
     /// Speaks. Throws `CancellationError` once the turn was stopped: nothing is said after an interrupt.
     func say(_ token: String) async throws {
         guard !token.isEmpty else { return }
+        try await ready()
         try Task.checkCancellation()
         if firstToken == nil { firstToken = now() }
         sent += token
@@ -124,6 +127,7 @@ final class TurnVoice: @unchecked Sendable {
     }
 
     func use(_ call: ToolCall) async throws -> ToolResult {
+        try await ready()
         try Task.checkCancellation()
         calls.append(call)
         return try await perform(call)

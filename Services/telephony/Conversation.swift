@@ -243,17 +243,27 @@ final class Conversation: @unchecked Sendable {
 
     /// Puts a speech of ours into the transcript and lets an interrupt find it there.
     func store(_ speech: Utterance) async {
+        remember(speech)
+        await keep(speech)
+    }
+
+    func remember(_ speech: Utterance) {
         history.append(Question.Line(speaker: speech.speaker, text: speech.text))
         if speech.speaker == .ai { lastSpeech = speech.text }
+    }
+
+    func keep(_ speech: Utterance) async {
         guard let number = await transcript.store(speech, failures: failures), speech.speaker == .ai else { return }
         _ = dialogue.apply(.stored(speech: number))
     }
 
-    func record(_ utterance: Dialogue.Utterance) async {
+    func record(_ utterance: Dialogue.Utterance) async { await store(heard(utterance)) }
+
+    func heard(_ utterance: Dialogue.Utterance) -> Utterance {
         var metadata: JSONObject = [:]
         if let language = utterance.language { metadata["lang"] = .string(language) }
         if utterance.keypad { metadata["dtmf"] = true }
-        await store(Utterance(speaker: .customer, text: utterance.text, at: .now(), metadata: metadata))
+        return Utterance(speaker: .customer, text: utterance.text, at: .now(), metadata: metadata)
     }
 
     private func truncate(_ speech: Int64, heard: String) async {

@@ -4,10 +4,13 @@ import Shared
 
 /// What the assistant's tools do, and the triggers that call for a human without one.
 extension Conversation {
-    /// Looks whether the customer's words alone call for a human, before anything is answered.
-    func pullTriggers(for turn: Turn, keypad: Bool) async {
-        let wants = Phrases.asksForHuman(turn.words)
-        guard !isEscalated, let fired = profile.triggers.fired(by: turn.words, asksForHuman: wants) else { return }
+    /// Whether the customer's words alone call for a human, before anything is answered.
+    func trigger(by words: String) -> Triggers.Fired? {
+        isEscalated ? nil : profile.triggers.fired(by: words, asksForHuman: Phrases.asksForHuman(words))
+    }
+
+    /// Calls for one.
+    func pull(_ fired: Triggers.Fired, for turn: Turn) async {
         do {
             let opened = try await escalate(fired.kind.rawValue, fired.details, fired.skill)
             switch opened {

@@ -90,9 +90,8 @@ enum ReactionStore {
 
     // MARK: Scores
 
-    static func score(_ interaction: Int64, of call: CallID, _ score: Double, _ tx: borrowing Transaction) async throws
-    {
-        _ = try await tx.execute(
+    static func score(_ interaction: Int64, of call: CallID, _ score: Double, _ tx: borrowing Transaction) {
+        tx.enqueue(
             """
             UPDATE interactions SET sentiment_score = \(score) WHERE id = \(interaction) AND call_id = \(call)
             """)

@@ -128,7 +128,7 @@ extension Telephony {
     /// The call's mood changed: shown in lists, and perhaps a reason to call for a human.
     private func onSentiment(_ ref: CallRef, _ reading: SentimentReading, _ tx: borrowing Transaction) async throws {
         if let interaction = reading.interactionID, let score = reading.interactionScore {
-            try await ReactionStore.score(interaction, of: ref.callID, score, tx)
+            ReactionStore.score(interaction, of: ref.callID, score, tx)
         }
         guard var call = try await CallStore.lock(ref.callID, tx) else { return }
         var changed = call.sentiment != reading.label

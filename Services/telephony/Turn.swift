@@ -24,12 +24,25 @@ final class Turn {
     var knowledgeTook: Duration?
     var firstToken: ContinuousClock.Instant?
     var ended: ContinuousClock.Instant?
+    /// The customer's words are in the transcript: from now on the turn may be heard.
+    private(set) var isStored = false
+    private let stored = Signal()
 
     init(_ number: Int, words: String, began: ContinuousClock.Instant, voice: TurnVoice) {
         self.number = number
         self.words = words
         self.began = began
         self.voice = voice
+    }
+
+    func storedWords() {
+        isStored = true
+        stored.fire()
+    }
+
+    /// Returns when the turn may be heard and may act. Until then it may think.
+    func mayBeHeard() async throws {
+        while !isStored { try await stored.wait() }
     }
 }
 
@@ -45,23 +58,33 @@ extension Conversation {
 
     // MARK: Beginning
 
-    /// Stores the words and looks things up at the same time, then lets the assistant answer.
+    /// Stores the words, looks things up and asks the assistant, all at the same time. Nothing of the answer is heard, and
+    /// no tool does anything, before the words are stored: if we die until then, the carrier's repetition finds nothing
+    /// said and nothing done. Only words that call for a human wait for their place first.
     func begin(_ number: Int, _ utterance: Dialogue.Utterance, known: Bool) async {
         let turn = makeTurn(number, utterance.text)
         turn.advice = advice
         advice = []
         self.turn = turn
-        lookUp(for: turn)
-        if known {
-            if history.last(where: { $0.speaker == .customer })?.text != utterance.text {
-                history.append(Question.Line(speaker: .customer, text: utterance.text))
-            }
-        } else {
-            await record(utterance)
-        }
         round += 1
-        await pullTriggers(for: turn, keypad: utterance.keypad)
-        start(turn, keypad: utterance.keypad)
+        var words: Utterance?
+        if !known {
+            let said = heard(utterance)
+            remember(said)
+            words = said
+        } else if history.last(where: { $0.speaker == .customer })?.text != utterance.text {
+            history.append(Question.Line(speaker: .customer, text: utterance.text))
+        }
+        lookUp(for: turn)
+        let fired = trigger(by: turn.words)
+        if fired == nil { start(turn, keypad: utterance.keypad) }
+        if let words { await keep(words) }
+        guard !transcript.isSuperseded else { return }
+        if let fired {
+            await pull(fired, for: turn)
+            start(turn, keypad: utterance.keypad)
+        }
+        turn.storedWords()
     }
 
     /// A manager's message, passed on as a turn of its own.
@@ -72,6 +95,7 @@ extension Conversation {
         turn.by = by
         advice = []
         self.turn = turn
+        turn.storedWords()
         start(turn, keypad: false)
     }
 
@@ -85,6 +109,9 @@ extension Conversation {
             perform: { [weak self] tool in
                 guard let self else { throw SocketGone() }
                 return try await self.use(tool, in: number)
+            },
+            ready: { [weak self] in
+                if let turn = self?.turn, turn.number == number { try await turn.mayBeHeard() }
             })
         return Turn(number, words: words, began: heardAt, voice: voice)
     }
@@ -130,6 +157,7 @@ extension Conversation {
                 turn.assistantBegan = .now
                 Self.overhead.observe(turn.began.duration(to: .now))
                 try await telephony.assistant.answer(question(turn, keypad: keypad), turn.voice)
+                try await turn.mayBeHeard()
                 try await judge(turn)
             }
         } catch is CancellationError {

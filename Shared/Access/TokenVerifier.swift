@@ -48,7 +48,7 @@ public final class TokenVerifier: Component {
         self.log = log
         let revocations = revocations
         broadcast = Broadcast(
-            name: "revocations", topics: [.authRevocations], from: .beginning, kafka: kafka, log: log
+            name: "revocations", topics: [.authRevocations], from: .beginning, kafka: kafka.unhurried, log: log
         ) { envelope in
             // A tombstone: the revocation has outlived every token it concerned.
             guard envelope.payload != nil else { return }

@@ -13,6 +13,9 @@ public final class Consumer: Component {
     /// Called for the events of a key in the order they were published. It may be called again for the same event if its
     /// transaction did not commit, so everything it does belongs into the transaction (or into `afterCommit`).
     public typealias Handler = @Sendable (Envelope, borrowing Transaction) async throws -> Void
+    /// Called with all events of a transaction at once, in order, for effects that are cheaper together: what they wait for
+    /// is waited for once. The same holds for it; one bad event fails all, and then they come one by one.
+    public typealias BatchHandler = @Sendable ([Envelope], borrowing Transaction) async throws -> Void
     /// Called with the events that have just had their effect; not called for them again, and not at all after a crash.
     public typealias AfterCommit = @Sendable ([Envelope]) async -> Void
 
@@ -22,10 +25,37 @@ public final class Consumer: Component {
     private let database: Database
     private let kafka: KafkaSettings
     private let afterCommit: AfterCommit?
-    private let handle: Handler
+    private let effect: Effect
     private let log: Log
     let trouble = Mutex<String?>("joining the group")
     private let running = Mutex<Running?>(nil)
+
+    /// How events get their effect.
+    enum Effect: Sendable {
+        case each(Handler)
+        case together(BatchHandler)
+
+        /// Events in one transaction: enough to share a commit, few enough that a failure repeats little. One by one, each
+        /// may wait for the database a few times, while the rows of those before it stay locked.
+        var batchMax: Int {
+            switch self {
+            case .each: 16
+            case .together: 128
+            }
+        }
+
+        func apply(_ envelopes: [Envelope], _ tx: borrowing Transaction) async throws {
+            switch self {
+            case .each(let handle):
+                for envelope in envelopes {
+                    try await TraceContext.$current.withValue(envelope.trace?.child()) {
+                        try await handle(envelope, tx)
+                    }
+                }
+            case .together(let handle): try await handle(envelopes, tx)
+            }
+        }
+    }
 
     private struct Running: Sendable {
         let loop: EventLoop
@@ -36,9 +66,24 @@ public final class Consumer: Component {
     /// - Parameters:
     ///   - program: the group, and the name in the inbox.
     ///   - name: tells several consumers of a program apart; each is a group of its own.
-    public init(
+    public convenience init(
         _ program: String, name: String = "consumer", topics: [Topic], database: Database, kafka: KafkaSettings,
         log: Log? = nil, afterCommit: AfterCommit? = nil, handle: @escaping Handler
+    ) {
+        self.init(program, name, topics, database, kafka, log, afterCommit, .each(handle))
+    }
+
+    /// The same for a handler that takes all events of a transaction at once. Each event's `trace` is its own to set.
+    public static func ofBatches(
+        _ program: String, topics: [Topic], database: Database, kafka: KafkaSettings, log: Log? = nil,
+        handle: @escaping BatchHandler
+    ) -> Consumer {
+        Consumer(program, "consumer", topics, database, kafka, log, nil, .together(handle))
+    }
+
+    private init(
+        _ program: String, _ name: String, _ topics: [Topic], _ database: Database, _ kafka: KafkaSettings,
+        _ log: Log?, _ afterCommit: AfterCommit?, _ effect: Effect
     ) {
         self.name = name
         group = name == "consumer" ? program : "\(program).\(name)"
@@ -47,7 +92,7 @@ public final class Consumer: Component {
         self.kafka = kafka
         self.log = log ?? Log(program: program)
         self.afterCommit = afterCommit
-        self.handle = handle
+        self.effect = effect
     }
 
     public func start(on loops: EventLoopGroup) async throws {
@@ -60,7 +105,7 @@ public final class Consumer: Component {
                     group: group, topics: topics.map { TopicDescription($0) }, settings: kafka)
                 let work = ConsumerWork(
                     name: group, subscription: subscription, database: database, log: log, afterCommit: afterCommit,
-                    handle: self.handle, report: tell)
+                    effect: effect, report: tell)
                 handle.attach(work)
                 await work.run()
                 await subscription.close()
@@ -102,9 +147,7 @@ public final class Consumer: Component {
             let envelope = letter.envelope
             do {
                 try await database.transaction { (tx: borrowing Transaction) in
-                    try await TraceContext.$current.withValue(envelope.trace?.child()) {
-                        try await handle(envelope, tx)
-                    }
+                    try await effect.apply([envelope], tx)
                     InboxStore.forget(letter, tx)
                 }
                 done += 1

@@ -10,7 +10,7 @@ final class ConsumerWork {
     private let database: Database
     private let log: Log
     private let afterCommit: Consumer.AfterCommit?
-    private let handle: Consumer.Handler
+    private let effect: Consumer.Effect
     private let report: (String?) -> Void
     private var isFinishing = false
     private var isWaiting = false
@@ -19,22 +19,20 @@ final class ConsumerWork {
     private let repeated: Counter
     private let dead: Counter
 
-    /// Events in one transaction: enough to share a commit, few enough that a failure repeats little.
-    static let batchMax = 64
     /// Attempts before an event is put aside.
     static let attemptsMax = 5
     private static let outage = Retry(attempts: .max, first: .milliseconds(100), longest: .seconds(2))
 
     init(
         name: String, subscription: Subscription, database: Database, log: Log, afterCommit: Consumer.AfterCommit?,
-        handle: @escaping Consumer.Handler, report: @escaping (String?) -> Void
+        effect: Consumer.Effect, report: @escaping (String?) -> Void
     ) {
         self.name = name
         self.subscription = subscription
         self.database = database
         self.log = log
         self.afterCommit = afterCommit
-        self.handle = handle
+        self.effect = effect
         self.report = report
         let label = ("consumer", name)
         handled = Metrics.shared.counter("switchboard_events_handled_total", "Events that had their effect.", label)
@@ -54,7 +52,7 @@ final class ConsumerWork {
         do {
             while !isFinishing, !Task.isCancelled {
                 isWaiting = true
-                let records = try await subscription.next(max: Self.batchMax)
+                let records = try await subscription.next(max: effect.batchMax)
                 isWaiting = false
                 guard !records.isEmpty else { continue }
                 try await take(records)
@@ -118,14 +116,13 @@ final class ConsumerWork {
     private func apply(_ envelopes: [Envelope]) async throws {
         let fresh = try await database.transaction { (tx: borrowing Transaction) in
             var fresh = try await InboxStore.claim(Array(Set(envelopes.map(\.id))), consumer: name, tx)
-            var done: [Envelope] = []
             // The same event can be in a batch twice: it is taken out at its first.
-            for envelope in envelopes where fresh.remove(envelope.id) != nil {
-                guard envelope.type != "malformed" else { throw Envelope.Malformed(header: Envelope.Header.id) }
-                try await TraceContext.$current.withValue(envelope.trace?.child()) { try await handle(envelope, tx) }
-                done.append(envelope)
+            let news = envelopes.filter { fresh.remove($0.id) != nil }
+            guard news.allSatisfy({ $0.type != "malformed" }) else {
+                throw Envelope.Malformed(header: Envelope.Header.id)
             }
-            return done
+            try await effect.apply(news, tx)
+            return news
         }
         handled.add(fresh.count)
         repeated.add(envelopes.count - fresh.count)

@@ -25,8 +25,8 @@ public enum DeadLetters {
         /// The event as its handler saw it.
         var envelope: Envelope {
             var record = Record.event(
-                id, topic: topic, key: key, type: type, source: source, time: time, payload: payload, trace: trace,
-                isRepublished: false)
+                id, topic: topic, key: key, type: type, source: Array(source.utf8), time: time, payload: payload,
+                trace: trace, isRepublished: false)
             record.partition = partition
             record.offset = offset
             return Envelope(record, id: id, type: type)

@@ -77,19 +77,24 @@ public struct Envelope: Sendable {
 extension Record {
     /// An event as a record.
     static func event(
-        _ id: EventID, topic: String, key: String, type: String, source: String, time: Instant, payload: [UInt8]?,
+        _ id: EventID, topic: String, key: String, type: String, source: [UInt8], time: Instant, payload: [UInt8]?,
         trace: String?, isRepublished: Bool
     ) -> Record {
-        var headers: [(name: String, value: [UInt8])] = [
-            (Envelope.Header.version, Array("1.0".utf8)),
-            (Envelope.Header.id, Array(id.text.utf8)),
-            (Envelope.Header.type, Array(type.utf8)),
-            (Envelope.Header.source, Array(source.utf8)),
-            (Envelope.Header.time, Array(time.iso.utf8)),
-            (Envelope.Header.contentType, Array("application/json".utf8)),
-        ]
+        var headers: [(name: String, value: [UInt8])] = []
+        headers.reserveCapacity(8)
+        headers.append((Envelope.Header.version, cloudEvents))
+        headers.append((Envelope.Header.id, Array(id.text.utf8)))
+        headers.append((Envelope.Header.type, Array(type.utf8)))
+        headers.append((Envelope.Header.source, source))
+        headers.append((Envelope.Header.time, Array(time.iso.utf8)))
+        headers.append((Envelope.Header.contentType, json))
         if let trace { headers.append((Envelope.Header.trace, Array(trace.utf8))) }
-        if isRepublished { headers.append((Envelope.Header.republished, Array("true".utf8))) }
+        if isRepublished { headers.append((Envelope.Header.republished, yes)) }
         return Record(topic: topic, key: Array(key.utf8), value: payload, headers: headers)
     }
+
+    // The same bytes for every record, made once.
+    private static let cloudEvents = Array("1.0".utf8)
+    private static let json = Array("application/json".utf8)
+    private static let yes = Array("true".utf8)
 }

@@ -23,32 +23,29 @@ enum RelayStore {
         var rows: [Row]
     }
 
-    /// Waits until no other replica relays; the lock goes with the transaction, and so with its connection.
-    static func lock(_ tx: borrowing Transaction) async throws {
-        _ = try await tx.query("SELECT pg_advisory_xact_lock(hashtextextended('outbox relay', 0))")
+    /// Has the next statement wait until no other replica relays; the lock goes with the transaction, and so with its
+    /// connection. It travels with that statement, which looks at the data when it has the lock and not before.
+    static func lock(_ tx: borrowing Transaction) {
+        tx.enqueue("SELECT pg_advisory_xact_lock(hashtextextended('outbox relay', 0))")
     }
 
-    /// Where publishing stands, and the next rows. A statement of its own after `lock`: its snapshot must be younger than
-    /// the lock.
-    static func state(limit: Int, _ tx: borrowing Transaction) async throws -> State {
-        let rows = try await tx.query(
+    /// The same, and the transaction's commit does not wait for the disk. Only for moving the cursor: a server that dies
+    /// forgets the last fraction of a second of it, and those events go out again (docs/decisions/0010).
+    static func lockLightly(_ tx: borrowing Transaction) {
+        tx.enqueue(
             """
-            SELECT r.published, r.highest, r.restate,
-                CASE WHEN o.place IS NULL OR o.place = 1 THEN r.offsets END AS offsets,
-                o.seq, o.id, o.topic, o.key, o.type, o.payload, o.trace, o.created_at
-            FROM outbox_relay r LEFT JOIN LATERAL (
-                SELECT row_number() OVER (ORDER BY seq) AS place, seq, id, topic, key, type, payload, trace, created_at
-                FROM outbox WHERE seq > r.published ORDER BY seq LIMIT \(limit)
-            ) o ON true
-            ORDER BY o.seq
+            SELECT pg_advisory_xact_lock(hashtextextended('outbox relay', 0)),
+                set_config('synchronous_commit', 'off', true)
             """)
+    }
+
+    /// Where publishing stands, and the next rows; after `lock`.
+    static func state(limit: Int, _ tx: borrowing Transaction) async throws -> State {
+        let rows = try await tx.query(next(limit: limit))
         guard let first = rows.first else { throw NoRelayState() }
-        let offsets: JSON? = try first["offsets"]
         var state = State(
-            published: try first["published"], highest: try first["highest"], offsets: [:],
-            restate: try first["restate"],
-            rows: [])
-        for (place, offset) in offsets?.object?.pairs ?? [] { state.offsets[place] = offset.int.map { Int64($0) } }
+            published: try first["published"], highest: try first["highest"], offsets: try offsets(first),
+            restate: try first["restate"], rows: [])
         guard try first.decode("seq", as: Int64?.self) != nil else { return state }
         state.rows = try rows.map { row in
             Row(
@@ -57,6 +54,34 @@ enum RelayStore {
                 createdAt: try row["created_at"])
         }
         return state
+    }
+
+    /// The planner is told that there is one row of state: without that it expects hundreds of batches, and a server that
+    /// compiles what looks expensive would compile this for longer than it takes.
+    static func next(limit: Int) -> Query {
+        """
+        SELECT r.published, r.highest, r.restate,
+            CASE WHEN o.place IS NULL OR o.place = 1 THEN r.offsets END AS offsets,
+            o.seq, o.id, o.topic, o.key, o.type, o.payload, o.trace, o.created_at
+        FROM (SELECT * FROM outbox_relay LIMIT 1) r LEFT JOIN LATERAL (
+            SELECT row_number() OVER (ORDER BY seq) AS place, seq, id, topic, key, type, payload, trace, created_at
+            FROM outbox WHERE seq > r.published ORDER BY seq LIMIT \(limit)
+        ) o ON true
+        ORDER BY o.seq
+        """
+    }
+
+    /// The last offset known of each "topic/partition", as it is now.
+    static func offsets(_ database: Database) async throws -> [String: Int64] {
+        guard let row = try await database.queryOne("SELECT offsets FROM outbox_relay") else { throw NoRelayState() }
+        return try offsets(row)
+    }
+
+    private static func offsets(_ row: Postgres.Row) throws -> [String: Int64] {
+        let json: JSON? = try row["offsets"]
+        var offsets: [String: Int64] = [:]
+        for (place, offset) in json?.object?.pairs ?? [] { offsets[place] = offset.int.map { Int64($0) } }
+        return offsets
     }
 
     /// The one row was deleted by hand: without it nobody knows what is published.
@@ -99,7 +124,7 @@ enum RelayStore {
     /// Has everything since then published again. Returns how many events that are at least.
     static func replay(since: Instant, _ database: Database) async throws -> Int64 {
         try await database.transaction { (tx: borrowing Transaction) in
-            try await lock(tx)
+            lock(tx)
             let row = try await tx.queryOne(
                 """
                 SELECT count(*) AS count, min(seq) AS first FROM outbox

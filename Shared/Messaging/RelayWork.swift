@@ -8,7 +8,7 @@ final class RelayWork {
     private let database: Database
     private let kafka: KafkaSettings
     private let program: String
-    private let source: String
+    private let source: [UInt8]
     private let restate: [Topic: Relay.Restate]
     private let log: Log
     private let report: (String?) -> Void
@@ -22,6 +22,11 @@ final class RelayWork {
     private var failures = 0
     private var disconnections = 0
     private var ensured: Set<String> = []
+    /// The broker's log may be another one than it was: nothing goes out before they are compared.
+    private var isInDoubt = true
+    /// A comparison beside the publishing, as long as it takes.
+    private var check: Task<Void, Never>?
+    private var isChecking = false
     private var nextCheck = ContinuousClock.now
     private var nextHouse = ContinuousClock.now
     private var nextMeasure = ContinuousClock.now
@@ -47,7 +52,7 @@ final class RelayWork {
         self.database = database
         self.kafka = kafka
         self.program = program
-        source = "/switchboard/\(program)"
+        source = Array("/switchboard/\(program)".utf8)
         self.restate = restate
         self.log = log
         self.report = report
@@ -90,10 +95,11 @@ final class RelayWork {
                 if failures == 1 || failures.isMultiple(of: 20) { log.warn("relay.waiting", ("error", "\(error)")) }
                 report("\(error)")
                 // The broker may have come back as another one, or lack a topic.
-                nextCheck = .now
+                isInDoubt = true
                 do { try await EventLoop.sleep(for: Self.patience.delay(after: failures)) } catch { break }
             }
         }
+        check?.cancel()
         await producer.stop(deadline: .zero)
     }
 
@@ -102,11 +108,15 @@ final class RelayWork {
     private func round() async throws -> Outcome {
         if producer.disconnections != disconnections {
             disconnections = producer.disconnections
-            nextCheck = .now
+            isInDoubt = true
         }
-        if ContinuousClock.now >= nextCheck {
-            try await checkLogs()
+        if isInDoubt {
+            ensured.removeAll()
+            if try await hasShorterLog() { try await settleDoubt() }
+            isInDoubt = false
             nextCheck = .now + Self.checkEvery
+        } else if ContinuousClock.now >= nextCheck, !isChecking {
+            checkMeanwhile()
         }
         let outcome = try await publishBatch()
         if outcome != .more {
@@ -127,7 +137,7 @@ final class RelayWork {
     private func pause(after outcome: Outcome) async throws {
         if outcome == .more || isWoken { return }
         // A hole fills with a commit, which wakes only its own replica, or never: look again soon, then less often.
-        let wait = outcome == .hole ? min(.milliseconds(1 << min(holes, 10)), Self.lookEvery) : Self.lookEvery
+        let wait = outcome == .hole ? min(.milliseconds(1 << min(holes - 1, 10)), Self.lookEvery) : Self.lookEvery
         let timer = EventLoop.required().after(wait) { [signal] in signal.fire() }
         defer { timer.cancel() }
         try await signal.wait()
@@ -145,7 +155,7 @@ final class RelayWork {
         var mustRestate = false
         let outcome = try await database.transaction { (tx: borrowing Transaction) -> Outcome in
             hole = nil
-            try await RelayStore.lock(tx)
+            RelayStore.lockLightly(tx)
             let state = try await RelayStore.state(limit: Self.batchMax, tx)
             mustRestate = state.restate
             let count = order.ready(after: state.published, rows: state.rows.map(\.seq))
@@ -156,19 +166,7 @@ final class RelayWork {
             let batch = state.rows[..<count]
             try await ensure(Set(batch.map(\.topic)))
             let deliveries = try await producer.send(batch.map { record($0, isRepublished: $0.seq <= state.highest) })
-            var ends: [String: Int64] = [:]
-            // What is kept to compare with a log's end is each partition's first offset of the batch: some brokers say
-            // that a log ends behind the first record of its last batch, not behind the last one.
-            var firsts: [String: Int64] = [:]
-            var isNewLog = false
-            for (row, delivery) in zip(batch, deliveries) {
-                let place = "\(row.topic)/\(delivery.partition)"
-                // Offsets only grow, unless the log began anew since the last batch.
-                if let last = ends[place] ?? state.offsets[place], delivery.offset <= last { isNewLog = true }
-                ends[place] = delivery.offset
-                firsts[place] = firsts[place] ?? delivery.offset
-            }
-            guard !isNewLog else {
+            guard let firsts = firstOffsets(of: batch, deliveries, after: state.offsets) else {
                 beginAnew(tx)
                 return .more
             }
@@ -181,6 +179,26 @@ final class RelayWork {
         if let hole, holes > 1 { order.blocked(upTo: hole, writers: try await RelayStore.writers(database)) }
         if mustRestate { try await restatePresent() }
         return outcome
+    }
+
+    /// What is kept to compare with a log's end is each partition's first offset of the batch: some brokers say that a log
+    /// ends behind the first record of its last batch, not behind the last one. nil: offsets only grow, unless the log
+    /// began anew since the last batch, and this one did.
+    private func firstOffsets(
+        of batch: ArraySlice<RelayStore.Row>, _ deliveries: [Delivery], after known: [String: Int64]
+    ) -> [String: Int64]? {
+        var places: [Partition: (first: Int64, last: Int64)] = [:]
+        for (row, delivery) in zip(batch, deliveries) {
+            let place = Partition(topic: row.topic, number: delivery.partition)
+            guard let seen = places[place] else {
+                if let last = known[place.description], delivery.offset <= last { return nil }
+                places[place] = (delivery.offset, delivery.offset)
+                continue
+            }
+            if delivery.offset <= seen.last { return nil }
+            places[place]?.last = delivery.offset
+        }
+        return Dictionary(uniqueKeysWithValues: places.map { ($0.key.description, $0.value.first) })
     }
 
     private func note(_ batch: ArraySlice<RelayStore.Row>, highest: Int64) {
@@ -196,34 +214,66 @@ final class RelayWork {
 
     // MARK: A broker that lost its log
 
-    /// Compares where the logs end with what was published. A log that ends earlier is another log: everything in the
-    /// retention goes out again.
-    private func checkLogs() async throws {
-        ensured.removeAll()
+    /// Whether a log ends before what was published into it. Asked without the lock, which would hold up every replica for
+    /// as long as the broker takes: the offsets are read before the ends, and both only grow, so a log that is still the
+    /// same is never taken for another one. The other way round somebody may have settled it meanwhile, so whoever hears
+    /// yes asks again under the lock.
+    private func hasShorterLog() async throws -> Bool {
+        try await Self.isShorter(try await RelayStore.offsets(database), kafka)
+    }
+
+    /// Compares under the lock: between asking the broker and looking here nobody may have published. A log that ends
+    /// earlier is another log: everything in the retention goes out again.
+    private func settleDoubt() async throws {
         try await database.transaction { (tx: borrowing Transaction) in
-            // Under the lock: between asking the broker and looking here nobody may have published.
-            try await RelayStore.lock(tx)
+            RelayStore.lock(tx)
             let offsets = try await RelayStore.state(limit: 0, tx).offsets
-            let topics = Set(offsets.keys.map { String($0[..<($0.lastIndex(of: "/") ?? $0.endIndex)]) })
-            guard !topics.isEmpty else { return }
-            try await ensure(topics)
-            var ends: [String: Int64] = [:]
-            for (place, range) in try await Topics.ends(of: Array(topics), settings: kafka) {
-                ends[place.description] = range.upperBound
-            }
-            if offsets.contains(where: { (ends[$0.key] ?? 0) <= $0.value }) { beginAnew(tx) }
+            if try await Self.isShorter(offsets, kafka) { beginAnew(tx) }
         }
+    }
+
+    /// - Parameter offsets: of each "topic/partition", one that was written.
+    private static func isShorter(_ offsets: [String: Int64], _ kafka: KafkaSettings) async throws -> Bool {
+        let topics = Set(offsets.keys.map { String($0[..<($0.lastIndex(of: "/") ?? $0.endIndex)]) })
+        guard !topics.isEmpty else { return false }
+        try await Topics.ensure(topics.map(described), settings: kafka)
+        var ends: [String: Int64] = [:]
+        for (place, range) in try await Topics.ends(of: Array(topics), settings: kafka) {
+            ends[place.description] = range.upperBound
+        }
+        return offsets.contains { (ends[$0.key] ?? 0) <= $0.value }
+    }
+
+    /// Now and then, while events go out: whether all is as it was. A broker that was replaced without our losing the
+    /// connection is rare, and the offsets of what is published tell it too.
+    private func checkMeanwhile() {
+        isChecking = true
+        let me = Confined(self)
+        check = EventLoop.required().spawn("relay.check") { await me.value.checkOnce() }
+    }
+
+    private func checkOnce() async {
+        do {
+            if try await hasShorterLog() { isInDoubt = true }
+        } catch {
+            // Whether that is trouble is for the relay itself to find out.
+            isInDoubt = true
+        }
+        nextCheck = .now + Self.checkEvery
+        isChecking = false
+        if isInDoubt { wake() }
     }
 
     /// Creates topics this relay has not seen since it last had a doubt.
     private func ensure(_ topics: Set<String>) async throws {
         let new = topics.subtracting(ensured)
         guard !new.isEmpty else { return }
-        try await Topics.ensure(
-            new.map { name in
-                Topic(rawValue: name).map { TopicDescription($0) } ?? TopicDescription(name: name, partitions: 1)
-            }, settings: kafka)
+        try await Topics.ensure(new.map(Self.described), settings: kafka)
         ensured.formUnion(new)
+    }
+
+    private static func described(_ name: String) -> TopicDescription {
+        Topic(rawValue: name).map { TopicDescription($0) } ?? TopicDescription(name: name, partitions: 1)
     }
 
     private func beginAnew(_ tx: borrowing Transaction) {
@@ -239,4 +289,12 @@ final class RelayWork {
         }
         isWoken = true
     }
+}
+
+/// The relay's work in a task of its own loop.
+///
+/// `@unchecked Sendable`: the task runs on the loop the work lives on.
+private struct Confined: @unchecked Sendable {
+    let value: RelayWork
+    init(_ value: RelayWork) { self.value = value }
 }

@@ -3,7 +3,9 @@ import Postgres
 /// The tables every database with events has, applied before a program's own migrations.
 public enum MessagingSchema {
     public static let migrations: [Migration] = [
-        Migration("messaging/0001-messaging.sql", sql: tables + partitions)
+        Migration("messaging/0001-messaging.sql", sql: tables + partitions),
+        Migration("messaging/0002-lighter-outbox.sql", sql: lighter),
+        Migration("messaging/0003-carried-out.sql", sql: carried),
     ].compactMap { $0 }
 
     private static let tables = """
@@ -82,6 +84,21 @@ public enum MessagingSchema {
             PRIMARY KEY (scope, key)
         );
         CREATE INDEX idempotency_keys_by_age ON idempotency_keys (at);
+
+        """
+
+    private static let lighter = """
+        -- Rows come in the order of their time, so a summary of each stretch of pages finds them as well as an entry for
+        -- each row, and costs the write next to nothing. Only a replay asks.
+        DROP INDEX outbox_by_age;
+        CREATE INDEX outbox_by_age ON outbox USING brin (created_at);
+
+        """
+
+    private static let carried = """
+        -- When the request had its effect: set by the commit that gave it. Without an answer beside it, its program died
+        -- in between.
+        ALTER TABLE idempotency_keys ADD COLUMN carried_out_at timestamptz;
 
         """
 

@@ -89,14 +89,15 @@ public final class Database: Sendable {
             if let reason = query.parameters.refusal { throw UnsendableValue(reason: reason) }
         }
         let pool = try pool()
-        let items = queries.map(Batch.Item.query)
+        var items = queries.map(Batch.Item.query)
+        if let rider = Rider.on(self), !queries.allSatisfy(\.isRead) { items.append(.query(rider)) }
         let began = ContinuousClock.now
         var attempt = 1
         while true {
             do {
                 let rows = try await pool.run(items)
                 pool.took(began, queries)
-                return rows
+                return items.count == queries.count ? rows : Array(rows.dropLast())
             } catch  where attempt == 1 && Self.mayRunAgain(queries, after: error) && !Task.isCancelled {
                 attempt += 1
             } catch {

@@ -35,6 +35,7 @@ extension Database {
             do {
                 let transaction = Transaction(state)
                 let value = try await body(transaction)
+                if state.isAsked, let rider = Rider.on(self) { state.enqueued.append(rider) }
                 try await state.commit()
                 pool.release(state.connection)
                 for action in state.actions { action() }
@@ -139,6 +140,9 @@ final class TransactionState {
         }
     }
 
+    /// Whether the database has anything to do for it.
+    var isAsked: Bool { hasBegun || !enqueued.isEmpty }
+
     func commit() async throws {
         if let failure { throw failure }
         try Task.checkCancellation()
@@ -146,7 +150,7 @@ final class TransactionState {
             throw fail(UnsendableValue(reason: reason))
         }
         // Nothing was asked of the database: nothing to commit.
-        guard hasBegun || !enqueued.isEmpty else { return }
+        guard isAsked else { return }
         // COMMIT outside a transaction block is only a warning to PostgreSQL.
         if hasBegun, connection.phase == .ready, !connection.isInTransaction {
             throw fail(PostgresError(sqlState: "25P01", message: "the transaction was ended by its own statements"))

@@ -69,9 +69,17 @@ public struct Program: Sendable {
         Relay(database: database, kafka: kafka, program: name, restate: restate, log: log)
     }
 
-    public func consumer(_ topics: [Topic], name: String = "consumer", _ handle: @escaping Consumer.Handler) -> Consumer
-    {
-        Consumer(self.name, name: name, topics: topics, database: database, kafka: kafka, log: log, handle: handle)
+    /// - Parameter unhurried: nobody waits for what it does.
+    public func consumer(
+        _ topics: [Topic], name: String = "consumer", unhurried: Bool = false, _ handle: @escaping Consumer.Handler
+    ) -> Consumer {
+        Consumer(
+            self.name, name: name, topics: topics, database: database, kafka: unhurried ? kafka.unhurried : kafka,
+            log: log, handle: handle)
+    }
+
+    public func batchConsumer(_ topics: [Topic], _ handle: @escaping Consumer.BatchHandler) -> Consumer {
+        .ofBatches(name, topics: topics, database: database, kafka: kafka, log: log, handle: handle)
     }
 
     /// The database as a part of the program: ready when it answers, closed last.

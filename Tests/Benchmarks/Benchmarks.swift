@@ -9,6 +9,7 @@ enum Benchmarks {
     static let subjects: [(name: String, measure: @Sendable () async throws -> [Measurement])] = [
         ("json", { jsonOfAPage() }),
         ("outbox", { try await writesWithOutbox() }),
+        ("events", { try await eventsOnTheirWay() }),
         ("http", { try await answersOverHTTP() }),
     ]
 

@@ -9,20 +9,29 @@ import Shared
 ///
 /// Needs `TEST_DATABASE_URL`, the URL of a role that may create databases.
 func writesWithOutbox(rounds: Int = 3, each: Duration = .milliseconds(1500)) async throws -> [Measurement] {
+    try await onBenchDatabase(poolMax: connections, unavailable: "write with its event") { database, url in
+        try await database.execute(table)
+        return try await turns(database, url, rounds, each)
+    }
+}
+
+/// Runs the body on a database of its own with messaging's tables, which is dropped afterwards.
+func onBenchDatabase(
+    poolMax: Int, unavailable what: String, _ body: (Database, String) async throws -> [Measurement]
+) async throws -> [Measurement] {
     guard let server = getenv("TEST_DATABASE_URL").map({ String(cString: $0) }), let slash = server.lastIndex(of: "/")
     else {
-        return [Measurement(what: "write with its event", ours: "not measured: TEST_DATABASE_URL is not set")]
+        return [Measurement(what: what, ours: "not measured: TEST_DATABASE_URL is not set")]
     }
     let admin = Database(url: server, poolMax: 1, application: "benchmarks")
     let name = "bench_\(ID<Kind.Job>().text.filter { $0 != "-" })"
     try await admin.execute("CREATE DATABASE \(quoting: name)")
     let url = "\(server[..<slash])/\(name)"
-    let database = Database(url: url, poolMax: connections, application: "benchmarks")
+    let database = Database(url: url, poolMax: poolMax, application: "benchmarks")
     let result: Result<[Measurement], any Error>
     do {
         try await Migrations.run(database: database, directory: nil, extra: MessagingSchema.migrations)
-        try await database.execute(table)
-        result = .success(try await turns(database, url, rounds, each))
+        result = .success(try await body(database, url))
     } catch {
         result = .failure(error)
     }

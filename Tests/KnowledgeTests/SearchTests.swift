@@ -26,6 +26,14 @@ import Testing
         }
     }
 
+    @Test func `what was just added slows no search down`() async throws {
+        try await Fixture.run { fixture in
+            for number in 0..<3 { try await fixture.add("Entry \(number)", "Parcels leave the house at noon.") }
+            let row = try await fixture.database.queryOne("SELECT gin_clean_pending_list('passages_words') AS pages")
+            #expect(try row?.decode("pages", as: Int64.self) == 0, "no list for every search to read")
+        }
+    }
+
     @Test func `telephony asks for one workspace and one business`() async throws {
         try await Fixture.run { it in
             let shoes = try await it.addConfig("Shoes")

@@ -18,8 +18,9 @@ import Testing
             let producer = Producer(settings: fixture.kafka)
             let again = try await fixture.log().map { envelope in
                 Record.event(
-                    envelope.id, topic: envelope.topic, key: envelope.key, type: envelope.type, source: envelope.source,
-                    time: envelope.time, payload: envelope.payload, trace: nil, isRepublished: false)
+                    envelope.id, topic: envelope.topic, key: envelope.key, type: envelope.type,
+                    source: Array(envelope.source.utf8), time: envelope.time, payload: envelope.payload, trace: nil,
+                    isRepublished: false)
             }
             _ = try await producer.send(again + again)
             try await fixture.publish(20..<21)
@@ -47,7 +48,9 @@ import Testing
             let work = ConsumerWork(
                 name: fixture.program, subscription: subscription, database: fixture.database, log: fixture.kafka.log,
                 afterCommit: nil,
-                handle: { envelope, tx in try await Fixture.writeDown(try envelope.event(as: Counted.self), tx) },
+                effect: .each { envelope, tx in
+                    try await Fixture.writeDown(try envelope.event(as: Counted.self), tx)
+                },
                 report: { _ in })
             try await fixture.publish(40..<41)
             let running = RunningWork(work)
@@ -65,6 +68,37 @@ import Testing
     private struct RunningWork: @unchecked Sendable {
         let work: ConsumerWork
         init(_ work: ConsumerWork) { self.work = work }
+    }
+
+    @Test func `one bad event of a batch harms no other`() async throws {
+        try await Fixture.run { fixture in
+            struct Unlucky: Error {}
+            let relay = try await fixture.relay()
+            let sizes = Collected<Int>()
+            let consumer = Consumer.ofBatches(
+                fixture.program, topics: [.telephonyLeads], database: fixture.database, kafka: fixture.kafka,
+                log: Log(program: "tests") { _ in }
+            ) { envelopes, tx in
+                sizes.add(envelopes.count)
+                for envelope in envelopes {
+                    let event = try envelope.event(as: Counted.self)
+                    if event.number == 13 { throw Unlucky() }
+                    try await Fixture.writeDown(event, tx)
+                }
+            }
+            try await fixture.publish(0..<40)
+            try await eventually(within: .seconds(40), "all are published") { try await fixture.log().count == 40 }
+            try await consumer.start(on: testLoops)
+            let rest = (0..<40).filter { $0 != 13 }
+            try await fixture.eventuallyEffects(rest)
+            try await eventually(within: .seconds(40), "the bad one is put aside") {
+                try await DeadLetters.list(fixture.database).count == 1
+            }
+            #expect(try await fixture.effects().sorted() == rest)
+            #expect(sizes.all.contains { $0 > 1 })
+            await consumer.stop()
+            await relay.stop()
+        }
     }
 
     @Test func `an event that fails five times is put aside and the next ones go on`() async throws {

@@ -82,6 +82,33 @@ import Testing
         }
     }
 
+    /// The broker may take seconds to answer; every other replica would wait as long.
+    @Test func `whoever compares the broker's logs holds no lock meanwhile`() async throws {
+        try await withBroker { broker, fixture in
+            let first = try await fixture.relay()
+            try await fixture.publish(0..<5)
+            try await eventually(within: .seconds(40), "they are there") { try await fixture.log().count == 5 }
+            await first.stop()
+            broker.pause()
+            let second = try await fixture.relay()
+            for _ in 0..<20 {
+                let row = try await fixture.database.queryOne(
+                    """
+                    SELECT count(*) AS count FROM pg_locks WHERE locktype = 'advisory'
+                        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                    """)
+                #expect(try row?.decode("count", as: Int.self) == 0)
+                try await EventLoop.sleep(for: .milliseconds(50))
+            }
+            broker.resume()
+            try await fixture.publish(5..<6)
+            try await eventually(within: .seconds(40), "the next is there") {
+                (try? await fixture.log().count) == 6
+            }
+            await second.stop()
+        }
+    }
+
     @Test func `owners of compacted topics publish their present state again`() async throws {
         try await withBroker { broker, fixture in
             try await fixture.database.execute("INSERT INTO counters (key, number) VALUES ('present', 42)")

@@ -157,6 +157,25 @@ import Testing
         }
     }
 
+    /// A server that compiles expensive plans (`jit_above_cost`, 100,000) would compile this one with every batch.
+    @Test func `reading a batch looks cheap to the planner`() async throws {
+        try await Fixture.run { fixture in
+            try await fixture.database.execute(
+                """
+                INSERT INTO outbox (id, topic, key, type, payload)
+                SELECT gen_random_uuid(), 't', 'k', 't', repeat('x', 500) FROM generate_series(1, 100000)
+                """)
+            // As after a restore: nobody has counted rows yet.
+            let plan = try await fixture.database.transaction { (tx: borrowing Transaction) in
+                try await tx.query("EXPLAIN (FORMAT JSON) \(fragment: RelayStore.next(limit: 500))")
+            }
+            let json: JSON = try #require(plan.first).decode("QUERY PLAN", as: JSON.self)
+            let cost = json.array?.first?["Plan"]?["Total Cost"]?.double ?? .infinity
+            #expect(cost < 50_000)
+            #expect(try await fixture.database.queryOne("SHOW jit")?.decode("jit", as: String.self) == "off")
+        }
+    }
+
     @Test func `every key keeps its order over many writers and two relays`() async throws {
         try await Fixture.run { fixture in
             let relays = [try await fixture.relay(), try await fixture.relay()]

@@ -19,7 +19,7 @@ import Testing
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for number in 0..<40 {
                     let one = frame(workspace, number)
-                    group.addTask { _ = try await database.transaction { tx in try await FrameStore.keep(one, tx) } }
+                    group.addTask { _ = try await database.transaction { tx in try await FrameStore.keep([one], tx) } }
                 }
                 try await group.waitForAll()
             }
@@ -36,7 +36,7 @@ import Testing
             let (mine, other) = (WorkspaceID(), WorkspaceID())
             for number in 0..<30 {
                 let one = frame(number.isMultiple(of: 3) ? other : mine, number)
-                _ = try await database.transaction { tx in try await FrameStore.keep(one, tx) }
+                _ = try await database.transaction { tx in try await FrameStore.keep([one], tx) }
             }
             let found1 = try await FrameStore.prune(keeping: 5, database)
             #expect(found1 > 0)

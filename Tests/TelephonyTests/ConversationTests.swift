@@ -2,6 +2,7 @@ import HTTP
 import Postgres
 import Runtime
 import Shared
+import Synchronization
 import TestSupport
 import Testing
 
@@ -68,6 +69,34 @@ import Testing
         #expect(
             WebhookSignature.twilio(url: "wss://calls.example.com/ws/relay/abc", token: "12345")
                 == "XchDV6y7Js08CaGU//m5uLTlvXg=")
+    }
+
+    @Test func `the assistant is asked while the words are stored, and heard only after that`() async throws {
+        let (asked, spoken) = (Flag(), Flag())
+        let quick = Assistant { question, voice in
+            #expect(question.words == "Are you there?")
+            #expect(question.history.last?.speaker != .customer)
+            asked.raise()
+            try await voice.say("Yes.")
+            spoken.raise()
+        }
+        try await Exchange.with(assistant: quick) { exchange async throws in
+            let call = try await exchange.live()
+            let caller = try await exchange.caller(for: call)
+            _ = try await caller.hear()
+            try await eventually("the greeting is stored") { try await exchange.texts(call).count == 1 }
+            try await exchange.rig.database.transaction { (tx: borrowing Transaction) in
+                _ = try await tx.query("SELECT FROM calls WHERE id = \(call.id) FOR UPDATE")
+                caller.say("Are you there?")
+                try await eventually("the assistant is asked") { asked.isUp }
+                try await EventLoop.sleep(for: .milliseconds(150))
+                #expect(!spoken.isUp, "nothing is said before the words are stored")
+            }
+            #expect(try await caller.hear() == "Yes.")
+            try await eventually("all is stored") { try await exchange.texts(call).count == 3 }
+            #expect(try await exchange.texts(call).suffix(2) == ["customer: Are you there?", "ai: Yes."])
+            await caller.hangUp()
+        }
     }
 
     @Test func `an interrupt stops the answer and keeps what was heard`() async throws {
@@ -380,4 +409,11 @@ final class Holding: @unchecked Sendable {
     func wait() async throws {
         while !lock.withLock({ isOpen }) { try await EventLoop.sleep(for: .milliseconds(2)) }
     }
+}
+
+/// Raised once, seen from anywhere.
+private final class Flag: Sendable {
+    private let state = Mutex(false)
+    var isUp: Bool { state.withLock { $0 } }
+    func raise() { state.withLock { $0 = true } }
 }

@@ -13,6 +13,8 @@ from outside.platform import eventually
 
 SEED = int(os.environ.get("SEED", "1"))
 CALLS, AT_ONCE = 300, 50
+# For each program by itself; VICTIM_CALLS=300 VICTIM_AT_ONCE=50 makes it the long run.
+VICTIM_CALLS, VICTIM_AT_ONCE = int(os.environ.get("VICTIM_CALLS", "60")), int(os.environ.get("VICTIM_AT_ONCE", "20"))
 # Whoever holds a relay's lock is among them: each program relays its own outbox.
 EACH = [["telephony"], ["qa-analytics"], ["realtime"], ["billing"], ["knowledge"], ["broker"], ["gateway"]]
 
@@ -70,7 +72,7 @@ def check(platform, played: Played, calls: int) -> None:
 @pytest.mark.parametrize("victims", EACH, ids=lambda victims: victims[0])
 def test_a_program_that_is_killed_loses_and_doubles_nothing(platform, victims):
     owner = Person.registered(platform)
-    check(platform, play_while_killing(platform, owner, victims, 60, 20), 60)
+    check(platform, play_while_killing(platform, owner, victims, VICTIM_CALLS, VICTIM_AT_ONCE), VICTIM_CALLS)
 
 
 def test_three_hundred_dialogues_while_everything_is_killed_in_turn(platform):

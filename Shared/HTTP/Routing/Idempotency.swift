@@ -40,19 +40,27 @@ public struct IdempotencyGuard: Sendable {
         case mismatch
         /// The first request under the key is still being answered, or its program died less than a minute ago.
         case inProgress
+        /// The first request had its effect, and its program died before the answer was kept.
+        case carriedOut
     }
 
+    public typealias Work = () async throws -> Response
+
     public let begin: @Sendable (Key) async throws -> Beginning
+    /// Does the work so that its effect and the note of it come to be together.
+    public let carryOut: @Sendable (Key, Work) async throws -> Response
     public let finish: @Sendable (Key, Stored) async throws -> Void
-    /// Nothing came to be: the key may be used again.
+    /// Refused: the key may be used again, unless something came to be all the same.
     public let abandon: @Sendable (Key) async throws -> Void
 
     public init(
         begin: @escaping @Sendable (Key) async throws -> Beginning,
+        carryOut: @escaping @Sendable (Key, Work) async throws -> Response = { try await $1() },
         finish: @escaping @Sendable (Key, Stored) async throws -> Void,
         abandon: @escaping @Sendable (Key) async throws -> Void
     ) {
         self.begin = begin
+        self.carryOut = carryOut
         self.finish = finish
         self.abandon = abandon
     }
@@ -63,9 +71,11 @@ extension IdempotencyGuard {
 
     /// Answers the request once. What is refused (a status from 400) leaves nothing behind and frees the key; success is
     /// kept. When nobody can say what happened (time was up, the client went away, an error of ours) the key stays taken
-    /// until the guard lets it go: better a 409 than doing it twice.
+    /// until the guard lets it go: better a 409 than doing it twice. A program that dies between its commit and the keeping
+    /// of its answer leaves the note that it was carried out, and the repetition is told where to look.
+    /// - Parameter shownAt: where what the request makes or changes can be read.
     func once(
-        _ request: Request, _ log: (any Error) -> Void, _ handler: Route.Handler
+        _ request: Request, shownAt: @autoclosure () -> String?, _ log: (any Error) -> Void, _ handler: Route.Handler
     ) async throws -> Response {
         guard let text = request.headers[Self.header] else { return try await handler(request) }
         guard (1...255).contains(text.utf8.count), text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
@@ -86,6 +96,11 @@ extension IdempotencyGuard {
             throw Problem(
                 .conflict, "The first request with this Idempotency-Key is still being answered.",
                 headers: [("Retry-After", "1")])
+        case .carriedOut:
+            throw Problem.conflict(
+                "The first request with this Idempotency-Key was carried out, but its answer was lost. "
+                    + (shownAt().map { "What it did shows at GET \($0); " } ?? "")
+                    + "send it again under another key only if it is to be done once more.")
         }
         return try await perform(request, key, log, handler)
     }
@@ -94,7 +109,7 @@ extension IdempotencyGuard {
         _ request: Request, _ key: Key, _ log: (any Error) -> Void, _ handler: Route.Handler
     ) async throws -> Response {
         do {
-            let response = try await handler(request)
+            let response = try await carryOut(key) { try await handler(request) }
             guard response.status < 400, let stored = Self.stored(response) else {
                 try await abandon(key)
                 return response
@@ -127,5 +142,23 @@ extension IdempotencyGuard {
             body: stored.body.isEmpty ? .empty : .bytes(stored.body))
         response.headers.set("Idempotency-Replayed", "true")
         return response
+    }
+}
+
+extension Route {
+    /// The nearest address at or above this request's own that can be read: where a POST's effect shows.
+    func shown(at path: some StringProtocol, among routes: [Route]) -> String? {
+        var pattern = pattern.split(separator: "/")
+        var place = path.split(separator: "/")
+        guard pattern.count == place.count else { return nil }
+        while !pattern.isEmpty {
+            let wanted = "/" + pattern.joined(separator: "/")
+            if routes.contains(where: { $0.method == .get && $0.pattern == wanted }) {
+                return "/" + place.joined(separator: "/")
+            }
+            pattern.removeLast()
+            place.removeLast()
+        }
+        return nil
     }
 }

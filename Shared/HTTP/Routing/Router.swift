@@ -126,7 +126,8 @@ public final class Router: Sendable {
         if route.family == .manager { try route.refuseUnknownQuery(request) }
         guard route.idempotent, let idempotency else { return try await route.handler(request) }
         return try await idempotency.once(
-            request, { log.error("idempotency.not_kept", ("request_id", "\(request.id)"), ("error", "\($0)")) },
+            request, shownAt: route.shown(at: request.path, among: routes),
+            { log.error("idempotency.not_kept", ("request_id", "\(request.id)"), ("error", "\($0)")) },
             route.handler)
     }
 }

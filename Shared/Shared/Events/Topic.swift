@@ -28,8 +28,9 @@ public enum Topic: String, CaseIterable, Sendable {
     public var partitions: Int {
         switch self {
         case .telephonyCalls, .qaScores: 12
-        case .telephonyCommands, .realtimeFrames, .billingUsage: 6
-        case .authRevocations, .knowledgeConfigs: 1
+        case .telephonyCommands, .billingUsage: 6
+        // One order for all frames: a gateway takes none that is older than one it has had (docs/decisions/0005).
+        case .authRevocations, .knowledgeConfigs, .realtimeFrames: 1
         default: 3
         }
     }
