@@ -106,6 +106,8 @@ struct Dialogue: Sendable {
     /// The words now being answered were an earlier socket's; their repetition is not a new prompt.
     private var resuming: String?
     private var unanswered: Utterance?
+    /// What the turn under way answers.
+    private var asked: Utterance?
     private var speech: Int64?
     private var keys = ""
     private var keyRound = 0
@@ -192,6 +194,7 @@ extension Dialogue {
         turn += 1
         speech = nil
         unanswered = nil
+        asked = utterance
         phase = .answering(turn)
         return [.answer(turn: turn, utterance, known: known)]
     }
@@ -265,6 +268,8 @@ extension Dialogue {
         switch order {
         case .pause:
             paused = true
+            // Whoever was cut short, or had not begun, answers when they may speak again.
+            if case .answering = phase { unanswered = asked }
             return stop(heard: nil)
         case .resume:
             guard paused else { return [] }
@@ -300,6 +305,7 @@ extension Dialogue {
         guard phase == .listening else { return [.advise(message)] }
         turn += 1
         speech = nil
+        asked = nil
         phase = .answering(turn)
         return [.relay(turn: turn, message: message, by: by)]
     }

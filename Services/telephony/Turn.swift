@@ -226,7 +226,7 @@ extension Conversation {
         guard let turn, turn.number == number else { return }
         await stop(turn)
         self.turn = nil
-        closeSpeech()
+        if !turn.voice.sent.isEmpty { closeSpeech() }
         await store(turn, heard: heard, interrupted: true)
         // Interrupted while being told about the human: the human comes all the same.
         if case .leave(let handoff) = turn.next, handoff.reason == .human {

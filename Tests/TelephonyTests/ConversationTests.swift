@@ -280,6 +280,10 @@ import Testing
             _ = try await caller.hear()
             let live = exchange.rig.telephony.live
             live.take(CommandEvent(callID: call.id, action: .pause))
+            // Only a silenced AI says a manager's very words: once they are heard, it is silent.
+            live.take(CommandEvent(callID: call.id, action: .say, message: "One moment."))
+            let first = try await caller.hear()
+            #expect(first == "One moment.")
             caller.say("Anybody there?")
             try await eventually("the words are stored") {
                 try await exchange.texts(call).last == "customer: Anybody there?"
@@ -287,7 +291,8 @@ import Testing
             live.take(
                 CommandEvent(
                     callID: call.id, action: .say, message: "This is Ann.", by: exchange.rig.ann.principal.user))
-            #expect(try await caller.hear() == "This is Ann.")
+            let spoken = try await caller.hear()
+            #expect(spoken == "This is Ann.")
             live.take(CommandEvent(callID: call.id, action: .resume))
             #expect(try await !caller.ask("Hello").isEmpty)
             live.take(CommandEvent(callID: call.id, action: .end))

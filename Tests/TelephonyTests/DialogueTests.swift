@@ -135,6 +135,17 @@ import Testing
 
     // MARK: Managers
 
+    @Test func `what a pause cut short is answered when the AI may speak again, unless a manager has spoken`() {
+        var dialogue = listening()
+        _ = dialogue.apply(prompt("When do you open?"))
+        #expect(dialogue.apply(.command(.pause)) == [.cut(turn: 1, heard: nil)])
+        #expect(
+            dialogue.apply(.command(.resume)) == [.answer(turn: 2, .init(text: "When do you open?"), known: true)])
+        _ = dialogue.apply(.command(.pause))
+        _ = dialogue.apply(.command(.say("At nine.", by: "ann")))
+        #expect(dialogue.apply(.command(.resume)).isEmpty)
+    }
+
     @Test func `a paused AI listens, lends its voice, and answers when resumed`() {
         var dialogue = listening()
         _ = dialogue.apply(prompt("First"))
