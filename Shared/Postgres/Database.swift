@@ -67,9 +67,16 @@ public final class Database: Sendable {
     /// Refuses new work on every loop and closes each connection as soon as it is idle, or at the deadline. Returns
     /// when all are closed.
     public func close(within deadline: Duration = .seconds(10)) async {
+        let own = EventLoop.current
         for pool in pools.close() {
-            await withUnsafeContinuation { continuation in
-                pool.loop.execute { pool.close(within: deadline) { continuation.resume() } }
+            await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
+                pool.loop.execute {
+                    pool.close(within: deadline) {
+                        // Resumed on the loop that waits, so that it is awaited by then (decision 0010).
+                        guard let own else { return continuation.resume() }
+                        own.execute { continuation.resume() }
+                    }
+                }
             }
         }
     }

@@ -32,8 +32,14 @@ public final class Blocking: @unchecked Sendable {
     /// Runs `work` on a thread of the pool and returns to the loop with its result.
     /// - Throws: ``Full``, or what `work` throws.
     public func run<T: Sendable>(_ work: @escaping @Sendable () throws -> T) async throws -> T {
-        try await withUnsafeThrowingContinuation { (continuation: UnsafeContinuation<T, any Error>) in
-            let accepted = add { continuation.resume(with: Result { try work() }) }
+        let loop = EventLoop.current
+        return try await withUnsafeThrowingContinuation { (continuation: UnsafeContinuation<T, any Error>) in
+            // Resumed on the loop, so that it is awaited by then (decision 0010).
+            let accepted = add {
+                let result = Result { try work() }
+                guard let loop else { return continuation.resume(with: result) }
+                loop.execute { continuation.resume(with: result) }
+            }
             if !accepted { continuation.resume(throwing: Full()) }
         }
     }

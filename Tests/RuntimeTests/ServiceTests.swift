@@ -126,7 +126,7 @@ private struct Refused: Error {}
         let lines = Notes()
         try await onOwnLoop {
             let parts = [
-                Part("producer", notes, stop: { left in if left >= .seconds(1) { notes.add("flushed") } }),
+                Part("producer", notes, stop: { left in if left >= .milliseconds(200) { notes.add("flushed") } }),
                 Part("server", notes, stop: { _ in try? await EventLoop.sleep(for: .seconds(600)) }),
             ]
             let log = Log(program: "test") { lines.add(String(decoding: $0, as: UTF8.self)) }

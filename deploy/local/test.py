@@ -35,10 +35,13 @@ SWIFT_SECONDS = 12 * 60
 PYTEST_SECONDS = 12 * 60
 FAULTS_SECONDS = 25 * 60
 
-# The thread sanitizer and librdkafka's own threads do not get along: it stops in code that is not ours. These suites
-# start such threads; everything else runs.
-USES_KAFKA = "^(KafkaTests.(Producer|Subscription|Topics)|MessagingTests.(Broadcast|Consumer|EmptyBroker|Outbox)" \
-    "|AccessTests.LoadedRevocation)Tests"
+# The thread sanitizer and librdkafka's own threads do not get along: it stops in code that is not ours. These suites,
+# and one test of another, start such threads; everything else runs.
+USES_KAFKA = [
+    "^(KafkaTests.(Producer|Subscription|Topics)|MessagingTests.(Broadcast|Consumer|EmptyBroker|Outbox)"
+    "|AccessTests.LoadedRevocation)Tests",
+    "a row whose day has no partition is kept and published",
+]
 
 
 @dataclass
@@ -191,7 +194,7 @@ def swift_tests(tally: Tally, sanitized: bool, only: str | None = None) -> bool:
     with Platform("swift", only_infrastructure=True) as instance:
         command = ["swift", "test", "--skip-build", *scratch, "--xunit-output", RESULTS / "swift.xml"]
         if sanitized:
-            command += ["--skip", USES_KAFKA]
+            command += [word for pattern in USES_KAFKA for word in ("--skip", pattern)]
         if only:
             command += ["--filter", only]
         count_swift(tally, run(command, SWIFT_SECONDS, swift_environment(instance)))
