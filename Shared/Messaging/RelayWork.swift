@@ -256,8 +256,8 @@ final class RelayWork {
         do {
             if try await hasShorterLog() { isInDoubt = true }
         } catch {
-            // Whether that is trouble is for the relay itself to find out.
-            isInDoubt = true
+            // A broker that is gone is noticed by who publishes; one that is only busy must not be kept from it.
+            log.debug("relay.not_compared", ("error", "\(error)"))
         }
         nextCheck = .now + Self.checkEvery
         isChecking = false

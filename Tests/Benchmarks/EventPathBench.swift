@@ -36,9 +36,9 @@ private struct EventPath: Sendable {
     static let events = 3_000
 
     func measure() async throws -> [Measurement] {
+        // Runs until the process ends: the database has connections on it, which are closed after this.
         let loops = EventLoopGroup(count: 1)
         loops.start()
-        defer { loops.stop() }
         let relay = Relay(database: database, kafka: kafka, program: "benchmarks", log: kafka.log)
         try await fill()
         try await relay.start(on: loops)

@@ -45,6 +45,28 @@ import Testing
         }
     }
 
+    @Test func `the end of a log that never rests is told all the same`() async throws {
+        try await onLoop {
+            let settings = try TestBroker.settings()
+            try await Topics.ensure([TopicDescription(name: "busy", partitions: 1)], settings: settings)
+            let producer = Producer(settings: settings)
+            let record = Record(topic: "busy", key: nil, value: [1])
+            let before = try #require(try await producer.send([record]).last).offset
+            let writing = EventLoop.required().spawn("writing") {
+                while !Task.isCancelled { _ = try? await producer.send([record, record, record]) }
+            }
+            for _ in 0..<3 {
+                let began = ContinuousClock.now
+                let end = try await Topics.ends(of: ["busy"], settings: settings)[Partition(topic: "busy", number: 0)]
+                #expect(try #require(end).upperBound > before)
+                #expect(began.duration(to: .now) < .seconds(4))
+            }
+            writing.cancel()
+            await writing.value
+            await producer.stop(deadline: .seconds(5))
+        }
+    }
+
     @Test func `an absent broker is reported, not waited for`() async throws {
         try await onLoop {
             let broker = try PrivateBroker()
