@@ -29,7 +29,8 @@ import Testing
             let shown = try #require(try listed.json()["results"]?[0])
             #expect(shown["prefix"] == .string(String(key.prefix(9))) && shown["scopes"] == ["read"])
             #expect(shown["last_used_at"] == .null)
-            #expect(try await rig.count("SELECT count(*)::int FROM api_keys WHERE digest = sha256('nonsense')") == 0)
+            let kept = "SELECT count(*)::int FROM api_keys WHERE digest = \(Digest.sha256(key))" as Query
+            #expect(try await rig.count(kept) == 1)
             let exchanged = await rig.post("/internal/auth/exchange", ["key": .string(key)])
             #expect(exchanged.status == 200)
             let one = await rig.client.get("/api/auth/api-keys/\(id)/", token: tokens.access)

@@ -82,7 +82,7 @@ def test_a_changed_password_ends_the_other_sessions_only(platform, owner):
     answer = owner.ask("POST", "/api/dashboard/user/change-password/", {
         "current_password": PASSWORD, "new_password": "a wholly other phrase 9"})
     checked(answer, 200)
-    eventually(lambda: me(platform, headers=bearer(other.token)).status_code == 401, WITHIN, "the other session is over")
+    eventually(lambda: me(platform, headers=bearer(other.token)).status_code == 401, WITHIN, "the other one is over")
     assert owner.get(ME)["email"] == owner.email
     # A log-in in the very second of a revocation counts.
     assert Person.logged_in(platform, owner.email, "a wholly other phrase 9").get(ME)["id"] == owner.user["id"]
@@ -162,9 +162,9 @@ def test_an_expired_or_foreign_token_does_not_stand_in_the_way_of_logging_in(pla
 # ---- the second factor
 
 
-def code(secret: str, steps: int = 0) -> str:
-    """RFC 6238, written anew: what a telephone would show."""
-    counter = struct.pack(">Q", int(time.time()) // 30 + steps)
+def code(secret: str, step: int) -> str:
+    """RFC 6238, written anew: what a telephone would show in that half minute."""
+    counter = struct.pack(">Q", step)
     mac = hmac.new(base64.b32decode(secret + "=" * (-len(secret) % 8)), counter, hashlib.sha1).digest()
     at = mac[19] & 15
     return f"{(struct.unpack('>I', mac[at:at + 4])[0] & 0x7FFFFFFF) % 1_000_000:06d}"
@@ -174,17 +174,18 @@ def code(secret: str, steps: int = 0) -> str:
 def enrolled(owner):
     begun = owner.post("/api/auth/totp/", {"password": PASSWORD}, 201)
     assert begun["otpauth_uri"].startswith("otpauth://totp/") and begun["secret"] in begun["otpauth_uri"]
-    codes = owner.post("/api/auth/totp/confirm/", {"otp": code(begun["secret"], -1)})["recovery_codes"]
-    return owner, begun["secret"], codes
+    step = int(time.time()) // 30
+    answer = owner.ask("POST", "/api/auth/totp/confirm/", {"otp": code(begun["secret"], step)})
+    # The code of the next half minute counts already.
+    return owner, code(begun["secret"], step + 1), checked(answer, 200)["recovery_codes"]
 
 
 def test_with_a_second_factor_the_password_alone_opens_nothing(platform, enrolled):
-    person, secret, codes = enrolled
+    person, now, codes = enrolled
     body = {"email": person.email, "password": PASSWORD}
     asked = post(platform, "/api/auth/login/", body)
     assert asked.status_code == 401 and error_code(asked) == "SECOND_FACTOR_REQUIRED"
     assert asked.json()["details"] == {"second_factor": ["otp", "recovery_code"]}
-    now = code(secret)
     checked(post(platform, "/api/auth/login/", body | {"otp": now}), 200)
     assert error_code(post(platform, "/api/auth/login/", body | {"otp": now})) == "SECOND_FACTOR_REQUIRED"
     checked(post(platform, "/api/auth/login/", body | {"recovery_code": codes[0]}), 200)
@@ -259,7 +260,7 @@ def test_basic_is_exchanged_and_ends_with_its_session(platform, owner):
     basic = [each for each in owner.get("/api/auth/sessions/")["results"] if each["kind"] == "basic"]
     assert len(basic) == 1
     new = "a wholly other phrase 9"
-    owner.post("/api/dashboard/user/change-password/", {"current_password": PASSWORD, "new_password": new})
+    owner.post("/api/dashboard/user/change-password/", {"current_password": PASSWORD, "new_password": new}, 200)
     eventually(lambda: me(platform, auth=(owner.email, PASSWORD)).status_code == 401, WITHIN, "the old password is out")
     assert me(platform, auth=(owner.email, new)).status_code == 200
 
