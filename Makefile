@@ -1,7 +1,7 @@
 # Switchboard. `make` alone lists what can be done.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build run up down status logs test test-tsan test-faults bench fuzz fmt lint
+.PHONY: help setup build run up down status logs mail test test-tsan test-faults bench fuzz fmt lint
 
 switchboard := deploy/local/switchboard
 sources := Package.swift Shared Services Gateway Tests
@@ -32,6 +32,9 @@ status: ## Each program: ready or why not, port, memory, restarts
 
 logs: ## Follow the logs (PROGRAM=telephony for one)
 	@$(switchboard) logs -f $(PROGRAM)
+
+mail: ## The mails that went out (TO=someone@example.com for one address)
+	@$(switchboard) mail $(TO)
 
 test: ## Every test, on a private platform of its own (ONLY=AuthTests, ONLY=acceptance/test_calls.py for some)
 	@deploy/local/setup tests

@@ -8,7 +8,7 @@ import Shared
 struct Front: Sendable {
     let table: RouteTable
     let own: Router
-    let tokens: TokenVerifier
+    let credentials: Credentials
     let limits: RateLimits
     let forward: Forward
     let tunnel: Tunnel
@@ -26,7 +26,8 @@ struct Front: Sendable {
         return await TraceContext.$current.withValue(trace) { await answer(arrived, began) }
     }
 
-    private func answer(_ request: Request, _ began: ContinuousClock.Instant) async -> Response {
+    private func answer(_ arrived: Request, _ began: ContinuousClock.Instant) async -> Response {
+        var request = arrived
         let address = proxies.caller(of: request)
         let family = Route.Family(path: request.path)
         var response: Response
@@ -46,7 +47,7 @@ struct Front: Sendable {
                 }
                 let entry = table.entry(for: segments)
                 owner = entry?.owner
-                if request.bearerToken != nil { principal = try await tokens.authenticate(request) }
+                principal = try await credentials.admit(&request)
                 let caller = principal.map { Caller.user($0.user) } ?? .address(address)
                 let limit = entry?.limit ?? Self.ownLimit(segments)
                 window = limits.take(caller, limit, now: Instant.now().seconds)

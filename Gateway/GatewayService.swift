@@ -31,10 +31,14 @@ enum GatewayService {
             let secret = settings.secret("SECRET_KEY", lengthMin: 32)
             let assets = settings.string("DOCS_ASSETS", default: ".local/share/docs")
             let proxies = TrustedProxies(addresses: Set(settings.list("TRUSTED_PROXIES", default: [])))
+            let allowsBasic = settings.bool("ALLOW_BASIC_AUTH", default: false)
             let tls = tls(settings)
             try settings.check()
 
             let client = Client()
+            let credentials = Credentials(
+                tokens: tokens, limits: limits, proxies: proxies, allowsBasic: allowsBasic,
+                ask: Credentials.live(upstreams: upstreams, client: client))
             let hub = Hub()
             tokens.onRevocation { hub.end($0) }
             let stream = FrameStream(hub: hub)
@@ -42,7 +46,7 @@ enum GatewayService {
                 try stream.take($0)
             }
             let sockets = Sockets(
-                tokens: tokens, hub: hub, limits: limits, tickets: Tickets(secret: secret),
+                credentials: credentials, hub: hub, limits: limits, tickets: Tickets(secret: secret),
                 backlog: .live(upstreams: upstreams, client: client),
                 origins: origins.isEmpty ? nil : origins + [publicURL], isFollowing: { frames.isFollowing })
             let described = OwnDocument()
@@ -55,7 +59,7 @@ enum GatewayService {
                 facesStrangers: true)
             described.json = router.openAPI
             let front = Front(
-                table: RouteTable(), own: router, tokens: tokens, limits: limits,
+                table: RouteTable(), own: router, credentials: credentials, limits: limits,
                 forward: Forward(upstreams: upstreams),
                 tunnel: Tunnel(upstreams: upstreams), origins: Origins(allowed: Set(origins)), proxies: proxies,
                 log: log)

@@ -5,7 +5,7 @@ import Shared
 
 /// `/ws/calls` and the ticket that opens it.
 struct Sockets: Sendable {
-    let tokens: TokenVerifier
+    let credentials: Credentials
     let hub: Hub
     let limits: RateLimits
     let tickets: Tickets
@@ -49,8 +49,8 @@ struct Sockets: Sendable {
 
     private func open(_ request: Request) async throws -> Response {
         guard isFollowing() else { throw Problem.unavailable("Calls cannot be followed yet; try again in a moment.") }
-        let (token, subprotocol) = try credentials(request)
-        let principal = try await tokens.verify(token)
+        let (credential, subprotocol) = try credential(of: request)
+        let (token, principal) = try await credentials.verify(credential, of: request)
         guard limits.claimSocket(principal.user) else {
             throw Problem(
                 .rateLimited, "You have \(limits.settings.sockets) sockets open; close one first.",
@@ -63,7 +63,7 @@ struct Sockets: Sendable {
     }
 
     /// From the query, or from the sub-protocol: a browser can set no other header.
-    private func credentials(_ request: Request) throws(Problem) -> (token: String, subprotocol: String?) {
+    private func credential(of request: Request) throws(Problem) -> (token: String, subprotocol: String?) {
         let query = request.query
         if let ticket = query.first(where: { $0.0 == "ticket" })?.1 {
             guard let token = tickets.redeem(ticket) else {

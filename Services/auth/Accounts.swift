@@ -10,6 +10,8 @@ struct Accounts: Sendable {
     let passwords: Passwords
     let keys: SigningKeys
     let settings: Settings
+    var throttle = Throttle()
+    let mailBell = MailBell()
 
     struct Settings: Sendable {
         var issuer: String
@@ -18,6 +20,15 @@ struct Accounts: Sendable {
         var accessLifetime: Duration = .seconds(15 * 60)
         /// A session ends after this long without a refresh of its own expiry: people log in once a month.
         var sessionLifetime: Duration = .seconds(30 * 24 * 3600)
+        /// Whether an unverified address keeps people from logging in.
+        var requireVerification = false
+        /// Passwords that have leaked, if there is a list.
+        var breached: BreachedPasswords?
+        /// What a telephone's list of codes calls us.
+        var serviceName = "Switchboard"
+        /// Where the links in mails lead; the secret is put behind as `#token=…`.
+        var verifyPage = "http://localhost:8000/api/auth/verify-email/"
+        var resetPage = "http://localhost:8000/api/auth/password/reset/confirm/"
     }
 
     /// A session that is being opened or refreshed: what its tokens will say.
@@ -72,6 +83,9 @@ struct TokenAnswer: JSONWritable, Sendable {
 }
 
 extension ClientInfo {
+    /// Whether it comes from a device: what a throttle may tell apart.
+    func device(of login: String) -> Throttle.Key { .device(login, address: address, userAgent: userAgent) }
+
     /// The caller's address as the gateway reports it, and the browser's name for itself, both capped.
     init(_ request: Request) {
         let forwarded = request.headers["X-Forwarded-For"]?.split(separator: ",").first.map {

@@ -3,16 +3,21 @@ import Shared
 
 /// Every endpoint of auth, one line each.
 enum Routes {
-    static func list(_ accounts: Accounts) -> [Route] { signIn(accounts) + people(accounts) }
+    static func list(_ accounts: Accounts) -> [Route] {
+        signIn(accounts) + credentials(accounts) + people(accounts)
+    }
 
     private static func signIn(_ accounts: Accounts) -> [Route] {
         [
             .post(
                 "/api/auth/register/", "Register a person and their workspace", access: .everyone,
-                body: Schemas.registration, returns: [201: Schemas.tokens]
+                body: Schemas.registration, returns: [201: Schemas.registered]
             ) { try await accounts.register($0) },
             .post(
-                "/api/auth/login/", "Log in by e-mail or user name", access: .everyone,
+                "/api/auth/login/", "Log in by e-mail or user name",
+                detail:
+                    "401 with the code SECOND_FACTOR_REQUIRED: the password was right, send `otp` or `recovery_code` too.",
+                access: .everyone,
                 body: Schemas.login, returns: .ok(Schemas.tokens)
             ) { try await accounts.logIn($0) },
             .post(
@@ -20,13 +25,97 @@ enum Routes {
                 body: Schemas.refresh, returns: .ok(Schemas.tokens)
             ) { try await accounts.refresh($0) },
             .post(
-                "/api/auth/logout/", "End this session, or the one a refresh token belongs to", access: .member,
+                "/api/auth/logout/", "End this session, the one a refresh token belongs to, or all", access: .member,
                 body: Schemas.logout, returns: .nothing
             ) { try await accounts.logOut($0) },
+            .post(
+                "/api/auth/password/reset/", "Ask for a link to choose a new password with", access: .everyone,
+                body: Schemas.email, returns: .ok(Schemas.said)
+            ) { try await accounts.requestReset($0) },
+            .post(
+                "/api/auth/password/reset/confirm/", "Choose a new password; every session ends", access: .everyone,
+                body: Schemas.newPassword, returns: .ok(Schemas.said)
+            ) { try await accounts.confirmReset($0) },
+            .get(
+                "/api/auth/password/reset/confirm/", "The page a mail's link opens", access: .everyone,
+                returns: .ok(.string), produces: "text/html"
+            ) { LinkPages.resetPassword($0) },
+            .post(
+                "/api/auth/verify-email/", "Confirm an e-mail address", access: .everyone,
+                body: Schemas.linkToken, returns: .ok(Schemas.said)
+            ) { try await accounts.verifyEmail($0) },
+            .get(
+                "/api/auth/verify-email/", "The page a mail's link opens", access: .everyone,
+                returns: .ok(.string), produces: "text/html"
+            ) { LinkPages.verifyEmail($0) },
+            .post(
+                "/api/auth/verify-email/resend/", "Ask for another link to confirm an e-mail address with",
+                access: .everyone, body: Schemas.email, returns: .ok(Schemas.said)
+            ) { try await accounts.resendVerification($0) },
             .get(
                 "/.well-known/jwks.json", "The keys access tokens are signed with", access: .everyone, limit: .none,
                 returns: .ok(Schemas.keySet)
             ) { _ in accounts.keySet() },
+        ]
+    }
+
+    /// What a person logs in with, and where they are logged in. None takes an Idempotency-Key: an answer that holds a
+    /// secret must not be kept.
+    private static func credentials(_ accounts: Accounts) -> [Route] {
+        [
+            .post(
+                "/api/dashboard/user/change-password/", "Change the password; every other session ends", tag: "auth",
+                access: .member, body: Schemas.changedPassword, returns: .ok(Schemas.said)
+            ) { try await accounts.changePassword($0) },
+            .get(
+                "/api/auth/sessions/", "Where I am logged in", access: .member, query: .classicPage,
+                returns: .ok(.results(of: Schemas.session))
+            ) { try await accounts.sessions($0) },
+            .delete(
+                "/api/auth/sessions/", "End every session but this one", access: .member,
+                returns: .ok(.object(.required("ended", .integer)))
+            ) { try await accounts.endOtherSessions($0) },
+            .delete("/api/auth/sessions/{session_id}/", "End one session", access: .member) {
+                try await accounts.endSession($0)
+            },
+            .get(
+                "/api/auth/api-keys/", "My API keys", access: .member, query: .classicPage,
+                returns: .ok(.results(of: Schemas.apiKey))
+            ) { try await accounts.apiKeys($0) },
+            .post(
+                "/api/auth/api-keys/", "Make an API key, shown this once", access: .member, body: Schemas.newAPIKey,
+                returns: [201: Schemas.createdAPIKey, 409: nil]
+            ) { try await accounts.createAPIKey($0) },
+            .get("/api/auth/api-keys/{key_id}/", "One API key", access: .member, returns: .ok(Schemas.apiKey)) {
+                try await accounts.apiKey($0)
+            },
+            .delete("/api/auth/api-keys/{key_id}/", "Revoke an API key", access: .member) {
+                try await accounts.revokeAPIKey($0)
+            },
+            .get(
+                "/api/auth/totp/", "Whether I have a second factor", access: .member,
+                returns: .ok(Schemas.secondFactor)
+            ) { try await accounts.secondFactorState($0) },
+            .post(
+                "/api/auth/totp/", "Begin a second factor: a secret for a telephone", access: .member,
+                body: Schemas.passwordOnly, returns: [201: Schemas.factorSecret, 409: nil]
+            ) { try await accounts.beginSecondFactor($0) },
+            .post(
+                "/api/auth/totp/confirm/", "Confirm it with a code; it counts from now on", access: .member,
+                body: Schemas.otp, returns: [200: Schemas.recoveryCodes, 409: nil]
+            ) { try await accounts.confirmSecondFactor($0) },
+            .post(
+                "/api/auth/totp/recovery-codes/", "New recovery codes in place of the old ones", access: .member,
+                body: Schemas.passwordAndFactor, returns: [200: Schemas.recoveryCodes, 409: nil]
+            ) { try await accounts.renewRecoveryCodes($0) },
+            .delete(
+                "/api/auth/totp/", "Take the second factor away", access: .member, body: Schemas.passwordAndFactor,
+                returns: [204: nil, 409: nil]
+            ) { try await accounts.endSecondFactor($0) },
+            .post(
+                "/internal/auth/exchange", "A token for an API key or a password, for the gateway", access: .internal,
+                body: Schemas.credential, returns: .ok(Schemas.exchanged)
+            ) { try await accounts.exchange($0) },
         ]
     }
 
@@ -74,9 +163,13 @@ enum Schemas {
         "Login",
         .object(
             .optional("email", .string(max: 320), "Or `username`."), .optional("username", .string(max: 320)),
-            .required("password", .string(max: PasswordRule.lengthMax))))
+            .required("password", .string(max: PasswordRule.lengthMax)),
+            .optional("otp", .string(max: 20), "The code of a second factor."),
+            .optional("recovery_code", .string(max: 60), "Instead of it.")))
 
     static let refresh = Schema.object(.required("refresh", .string(max: 200)))
-    static let logout = Schema.object(.optional("refresh", .string(max: 200), "Default: the access token's session."))
+    static let logout = Schema.object(
+        .optional("refresh", .string(max: 200), "Default: the access token's session."),
+        .optional("everywhere", .boolean, "Every session of mine, this one included."))
     static let keySet = Schema.object(.required("keys", .array(.anyObject)))
 }

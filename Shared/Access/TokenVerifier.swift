@@ -171,28 +171,40 @@ struct Verified: Sendable {
 /// What no longer counts although it has not expired.
 final class Revocations: Sendable {
     private struct State {
-        /// Revoked up to when, by `kind:id`.
-        var at: [String: Instant] = [:]
-        var until: [String: Instant] = [:]
+        /// Until when each is remembered: a session or a key never comes back.
+        var sessions: [SessionID: Instant] = [:]
+        var keys: [APIKeyID: Instant] = [:]
+        /// Their tokens up to `at` are void; later ones count.
+        var users: [UserID: (at: Instant, until: Instant)] = [:]
+        var added = 0
         var listeners: [@Sendable (RevocationEvent) -> Void] = []
+
+        mutating func add(_ event: RevocationEvent) {
+            switch event.kind {
+            case .session: SessionID(event.id).map { sessions[$0] = event.until }
+            case .key: APIKeyID(event.id).map { keys[$0] = event.until }
+            case .user:
+                guard let user = UserID(event.id) else { return }
+                users[user] = (max(event.at, users[user]?.at ?? event.at), event.until)
+            }
+        }
+
+        /// What has outlived its tokens.
+        mutating func forget(_ now: Instant) {
+            sessions = sessions.filter { $0.value >= now }
+            keys = keys.filter { $0.value >= now }
+            users = users.filter { $0.value.until >= now }
+        }
     }
 
     private let state = Mutex<State>(State())
 
     func add(_ event: RevocationEvent) {
         let listeners = state.withLock { state in
-            if event.until > .now() {
-                state.at[event.key] = max(event.at, state.at[event.key] ?? event.at)
-                state.until[event.key] = event.until
-            }
-            // Now and then, forget what has outlived its tokens.
-            if state.until.count.isMultiple(of: 256) {
-                let now = Instant.now()
-                for (key, until) in state.until where until < now {
-                    state.until[key] = nil
-                    state.at[key] = nil
-                }
-            }
+            let now = Instant.now()
+            if event.until > now { state.add(event) }
+            state.added += 1
+            if state.added.isMultiple(of: 256) { state.forget(now) }
             return state.listeners
         }
         for tell in listeners { tell(event) }
@@ -206,12 +218,9 @@ final class Revocations: Sendable {
     func check(_ verified: Verified) throws(Problem) -> Principal {
         let principal = verified.principal
         let isRevoked = state.withLock { state in
-            if state.at.isEmpty { return false }
-            func covers(_ key: String) -> Bool { state.at[key].map { verified.issuedAt <= $0 } ?? false }
-            // A session never comes back, so it does not matter when the token was issued.
-            if let session = principal.session, state.at["session:\(session.text)"] != nil { return true }
-            if let key = principal.apiKey, state.at["key:\(key.text)"] != nil { return true }
-            return covers("user:\(principal.user.text)")
+            if let session = principal.session, state.sessions[session] != nil { return true }
+            if let key = principal.apiKey, state.keys[key] != nil { return true }
+            return state.users[principal.user].map { verified.issuedAt <= $0.at } ?? false
         }
         if isRevoked { throw .unauthorized("This session has ended; log in again.") }
         return principal

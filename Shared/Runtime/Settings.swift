@@ -114,6 +114,11 @@ public final class Settings {
         return read(name, fallback, fallback, "one of \(names)") { C(rawValue: $0) }
     }
 
+    /// Anything else that a text can be made into.
+    public func value<T>(_ name: String, default fallback: T, _ kind: String, _ parse: (String) -> T?) -> T {
+        read(name, fallback, fallback, kind, parse)
+    }
+
     /// Seconds, with a fraction if wanted.
     public func duration(_ name: String, default fallback: Duration) -> Duration {
         read(name, fallback, fallback, "a number of seconds") {

@@ -84,6 +84,36 @@ private func claims(_ user: UserID = UserID(), session: SessionID = SessionID(),
         #expect(throws: Problem.self) { try revocations.check(new) }
     }
 
+    @Test func `a token issued in the second of a revocation, but after it, counts, also as it is read back`() throws {
+        let key = try SigningKey.generate()
+        let user = UserID()
+        // The same millisecond: half before, half after.
+        let cut = Instant(microseconds: Instant.now().microseconds / 1000 * 1000 + 500)
+        let event = RevocationEvent(kind: .user, id: user.text, at: cut, until: cut + .seconds(60))
+        let revocations = Revocations()
+        revocations.add(try RevocationEvent(type: event.type, json: try JSON.parse(event.jsonBytes)))
+        for (microseconds, counts) in [(-400, false), (-1, false), (0, false), (1, true), (400, true)] {
+            let issued = cut + .microseconds(microseconds)
+            var claims = claims(user)
+            claims.issuedAt = issued
+            let read = try KeySet(keys: [key])
+                .verify(try key.sign(claims), now: issued, issuer: Self.issuer, audience: "switchboard")
+            #expect(read.issuedAt == issued)
+            #expect(((try? revocations.check(Verified(read))) != nil) == counts, "\(microseconds)")
+        }
+    }
+
+    @Test func `a revoked key is refused, another of the same person is not`() throws {
+        let revocations = Revocations()
+        var (one, two) = (claims(), claims())
+        (one.apiKey, two.apiKey) = (APIKeyID(), APIKeyID())
+        let id = try #require(one.apiKey)
+        revocations.add(RevocationEvent(kind: .key, id: id.text, at: .now(), until: .now() + .seconds(60)))
+        revocations.add(RevocationEvent(kind: .key, id: "no id", at: .now(), until: .now() + .seconds(60)))
+        #expect(throws: Problem.self) { try revocations.check(Verified(one)) }
+        #expect(throws: Never.self) { try revocations.check(Verified(two)) }
+    }
+
     @Test func `requests without a usable header are told what to send`() async throws {
         let key = try SigningKey.generate()
         try await onLoop {

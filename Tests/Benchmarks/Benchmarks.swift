@@ -8,6 +8,7 @@ import Runtime
 enum Benchmarks {
     static let subjects: [(name: String, measure: @Sendable () async throws -> [Measurement])] = [
         ("json", { jsonOfAPage() }),
+        ("tokens", { try await checksOfATokenThatIsKnown() }),
         ("outbox", { try await writesWithOutbox() }),
         ("events", { try await eventsOnTheirWay() }),
         ("http", { try await answersOverHTTP() }),

@@ -345,6 +345,59 @@ struct Forgery: Sendable, CustomTestStringConvertible {
         Forgery("workspaces as a list", .claim("ws")) { try Forge.claim("ws", []) },
         Forgery("no token id", .claim("jti")) { try Forge.claim("jti", nil) },
         Forgery("scopes in words", .claim("scopes")) { try Forge.claim("scopes", "all") },
+        Forgery("two keys named", nil) {
+            let kid = try Forge.key().kid
+            let header = Array(#"{"alg":"EdDSA","kid":"other","kid":"\#(kid)","typ":"JWT"}"#.utf8)
+            return try Forge.key().sign(header: header, payload: Forge.payload())
+        },
+        Forgery("the same name spelled with an escape", nil) {
+            let kid = try Forge.key().kid
+            let header = Array(#"{"alg":"EdDSA","kid":"\#(kid)","typ":"JWT","\u006bid":"\#(kid)"}"#.utf8)
+            return try Forge.key().sign(header: header, payload: Forge.payload())
+        },
+        Forgery("keys named as a list", .header("kid")) { try Forge.header("kid", [.string(try Forge.key().kid)]) },
+        Forgery("a key's name with a NUL behind", nil) {
+            try Forge.header("kid", .string(try Forge.key().kid + "\u{0}"))
+        },
+        Forgery("a key's name in other letters", nil) {
+            try Forge.header("kid", .string(try Forge.key().kid.uppercased()))
+        },
+        Forgery("an algorithm that only looks like ours", .algorithm("EdDS\u{410}")) {
+            try Forge.header("alg", "EdDS\u{410}")
+        },
+        Forgery("algorithms as a list", .header("alg")) { try Forge.header("alg", ["EdDSA"]) },
+        Forgery("Ed25519 under its newer name", .algorithm("Ed25519")) { try Forge.header("alg", "Ed25519") },
+        Forgery("a certificate's fingerprint", .header("x5t#S256")) { try Forge.header("x5t#S256", "AAAA") },
+        Forgery("encrypted", .algorithm("dir")) {
+            try Forge.header("alg", "dir") + ".AA.AA"
+        },
+        Forgery("a signature with a byte more", .signature) {
+            try Forge.parts { $0[2] = Digest.base64URL(try #require(Digest.decodeBase64URL($0[2])) + [0]) }
+        },
+        Forgery("standard base64", nil) {
+            // A claim whose text needs the two letters that differ.
+            let token = try Forge.claim("pad", "\u{3E}\u{3F}\u{3E}\u{3F}\u{FF}\u{FE}\u{3F}\u{3F}\u{3E}")
+            let other = token.replacing("-", with: "+").replacing("_", with: "/")
+            return other == token ? token + "/" : other
+        },
+        Forgery("letters outside ASCII", nil) { try Forge.parts { $0[1] = "\u{FF41}" + $0[1].dropFirst() } },
+        Forgery("a line end behind", nil) { try Forge.key().sign(Forge.claims) + "\n" },
+        Forgery("another token's payload", .signature) {
+            let other = try Forge.claim("role", "admin").split(separator: ".")[1]
+            return try Forge.parts { $0[1] = String(other) }
+        },
+        Forgery("issuers as a list", .claim("iss")) { try Forge.claim("iss", ["iss"]) },
+        Forgery("an issuer with a slash more", .issuer("iss/")) { try Forge.claim("iss", "iss/") },
+        Forgery("an audience in other letters", .audience("AUD")) { try Forge.claim("aud", "AUD") },
+        Forgery("an expiry before all years", .claim("exp")) { try Forge.claim("exp", -1) },
+        Forgery("an expiry that is true", .claim("exp")) { try Forge.claim("exp", true) },
+        Forgery("use in other letters", .use("Access")) { try Forge.claim("use", "Access") },
+        Forgery("a socket's ticket", .use("ticket")) { try Forge.claim("use", "ticket") },
+        Forgery("a key that is no id", .claim("key")) { try Forge.claim("key", "sk_anything") },
+        Forgery("subjects as a list", .claim("sub")) { try Forge.claim("sub", [.string(Forge.user.text)]) },
+        Forgery("white space inside the payload's coding", .malformed("a part is not base64url")) {
+            try Forge.parts { $0[1].insert("\n", at: $0[1].index($0[1].startIndex, offsetBy: 8)) }
+        },
         Forgery("deep nesting", nil) {
             try Forge.claim("x", try JSON.parse(String(repeating: "[", count: 30) + String(repeating: "]", count: 30)))
         },
@@ -371,7 +424,7 @@ struct Forgery: Sendable, CustomTestStringConvertible {
     }
 
     @Test func `the table of forgeries is a table of forgeries`() throws {
-        #expect(Forgery.all.count >= 60)
+        #expect(Forgery.all.count >= 85)
         // Each of the table's tools makes a good token when it changes nothing.
         _ = try Forge.verify(try Forge.header("typ", "JWT"))
         _ = try Forge.verify(try Forge.claim("role", "user"))

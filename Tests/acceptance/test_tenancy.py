@@ -17,6 +17,8 @@ METHODS = {"get", "post", "put", "patch", "delete"}
 # Open to everybody, on purpose. What is not here needs a token.
 PUBLIC = {
     "POST /api/auth/register/", "POST /api/auth/login/", "POST /api/auth/refresh/", "GET /.well-known/jwks.json",
+    "POST /api/auth/password/reset/", "POST /api/auth/password/reset/confirm/", "GET /api/auth/password/reset/confirm/",
+    "POST /api/auth/verify-email/", "POST /api/auth/verify-email/resend/", "GET /api/auth/verify-email/",
     "GET /.well-known/security.txt", "GET /api/schema/", "GET /asyncapi.json", "GET /api/docs/", "GET /swagger/",
     "GET /api/redoc/", "GET /redoc/", "GET /live", "GET /", "GET /assets/docs/{file}", "GET /healthz", "GET /readyz",
 }
@@ -25,7 +27,13 @@ SIGNED = {"POST /api/calls/twilio-webhook/", "POST /api/calls/twilio-connect/", 
 # Wants its token in the handshake.
 SOCKETS = {"GET /ws/calls"}
 # About whoever asks, or the same for everybody.
-ABOUT_THE_CALLER = {"POST /api/auth/logout/", "POST /api/v1/ws/ticket", "GET /api/users/users/me/"}
+ABOUT_THE_CALLER = {
+    "POST /api/auth/logout/", "POST /api/v1/ws/ticket", "GET /api/users/users/me/", "GET /api/auth/sessions/",
+    "DELETE /api/auth/sessions/", "DELETE /api/auth/sessions/{session_id}/", "GET /api/auth/api-keys/",
+    "POST /api/auth/api-keys/", "GET /api/auth/api-keys/{key_id}/", "DELETE /api/auth/api-keys/{key_id}/",
+    "GET /api/auth/totp/", "POST /api/auth/totp/", "DELETE /api/auth/totp/", "POST /api/auth/totp/confirm/",
+    "POST /api/auth/totp/recovery-codes/", "POST /api/dashboard/user/change-password/",
+}
 SHARED = {"GET /api/subscriptions/plans/{id}/", "GET /api/subscriptions/plans/"}
 
 
@@ -93,9 +101,11 @@ def owned(platform, carrier) -> Owned:
     call_id = person.wait_for_call(call.sid)["id"]
     escalation = person.post(f"/api/v1/calls/{call_id}/escalate")["escalation"]["id"]
     plan = person.get("/api/subscriptions/plans/")["results"][0]["id"]
+    session = person.get("/api/auth/sessions/")["results"][0]["id"]
+    key = person.post("/api/auth/api-keys/", {"name": "a key", "scopes": ["read"]}, 201)["id"]
     return Owned(person, by_parameter={
         "call_id": call_id, "escalation_id": escalation, "agent_id": human, "entry_id": entry, "business_id": config,
-        "agents/id": agent, "phone-numbers/id": number["id"], "plans/id": plan,
+        "agents/id": agent, "phone-numbers/id": number["id"], "plans/id": plan, "session_id": session, "key_id": key,
     }, by_field={
         "business_id": config, "template_id": agent, "agent": agent, "agent_id": human, "workspace": person.workspace,
         "workspace_id": person.workspace, "phone_number_ids": [number["id"]], "from_number": number["phone_number"],

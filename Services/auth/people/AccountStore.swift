@@ -55,20 +55,43 @@ enum AccountStore {
     struct Credentials: Sendable {
         var account: Account
         var password: Passwords.Hash
+        /// They have logged in from this device before.
+        var isKnownDevice: Bool
+        /// Their second factor, confirmed.
+        var secondFactor: SecondFactorStore.Secret?
     }
 
     /// The person behind an e-mail address or a user name, with the hash their password is checked against.
-    static func credentials(_ login: String, _ database: Database) async throws -> Credentials? {
+    static func credentials(
+        _ login: String, from client: ClientInfo, _ database: Database
+    ) async throws -> Credentials? {
         let folded = login.lowercased()
-        return try await database.queryOne(
+        let row = try await database.queryOne(
             """
-            SELECT \(fragment: columns), u.password_hash FROM users u
+            SELECT \(fragment: columns), u.password_hash, t.sealed, t.last_step,
+                EXISTS (SELECT FROM sessions s WHERE s.user_id = u.id AND s.address = \(client.address)
+                    AND s.user_agent = \(client.userAgent)) AS known
+            FROM users u LEFT JOIN totp t ON t.user_id = u.id AND t.confirmed_at IS NOT NULL
             WHERE u.email_folded = \(folded) OR u.username_folded = \(folded)
             ORDER BY u.email_folded = \(folded) DESC LIMIT 1
+            """)
+        return try row.map(credentials)
+    }
+
+    /// The same of a person who is logged in.
+    static func credentials(of user: UserID, _ database: Database) async throws -> Credentials? {
+        let row = try await database.queryOne(
             """
-        ).map { row in
-            Credentials(account: try account(row), password: Passwords.Hash(text: try row["password_hash"]))
-        }
+            SELECT \(fragment: columns), u.password_hash, t.sealed, t.last_step, true AS known
+            FROM users u LEFT JOIN totp t ON t.user_id = u.id AND t.confirmed_at IS NOT NULL WHERE u.id = \(user)
+            """)
+        return try row.map(credentials)
+    }
+
+    private static func credentials(_ row: Row) throws -> Credentials {
+        Credentials(
+            account: try account(row), password: Passwords.Hash(text: try row["password_hash"]),
+            isKnownDevice: try row["known"], secondFactor: try SecondFactorStore.secret(row))
     }
 
     static func find(_ id: UserID, _ database: Database) async throws -> Account? {

@@ -5,17 +5,18 @@ import Postgres
 import Shared
 
 extension Accounts {
-    /// `POST /api/auth/login/` with `{email | username, password}`.
+    /// `POST /api/auth/login/` with `{email | username, password, otp | recovery_code}`.
     ///
     /// An unknown person, a wrong password and a closed account answer the same words after the same work, so nobody
-    /// learns who has an account.
+    /// learns who has an account. What else is missing is said only to who knows the password.
     func logIn(_ request: Request) async throws -> Response {
         var form = try await request.form()
         let login = form.optionalString("email", max: 320) ?? form.string("username", max: 320)
         let password = form.string("password", max: PasswordRule.lengthMax, trimmed: false)
+        let factor = SecondFactor(&form)
         try form.finish()
-        let account = try await authenticate(login, password)
         let client = ClientInfo(request)
+        let account = try await authenticate(login, password, factor, from: client)
         let opened = try await database.transaction { tx in
             let workspaces = try await AccountStore.memberships(of: account.id, tx)
             return openSession(for: account, from: client, workspaces, tx)
@@ -23,14 +24,58 @@ extension Accounts {
         return .json(200, try await answer(account, opened))
     }
 
-    /// The person with this login and password.
-    /// - Throws: 401 for anyone else.
-    func authenticate(_ login: String, _ password: String) async throws -> Account {
-        let known = try await AccountStore.credentials(login, database)
-        let matches = try await passwords.matches(password, known?.password)
-        guard matches, let account = known?.account, account.status == .active else {
-            throw Problem.unauthorized("No active account with these credentials.")
+    /// The person with this login, password and, if they have one, second factor.
+    /// - Throws: 401 for anyone else, 429 for who has failed too often.
+    func authenticate(
+        _ login: String, _ password: String, _ factor: SecondFactor?, from client: ClientInfo
+    ) async throws -> Account {
+        let known = try await AccountStore.credentials(login, from: client, database)
+        var refusal = Problem.unauthorized("No active account with these credentials.")
+        let account = try await throttle.watch(throttled(login, known, client)) { () -> Account? in
+            let matches = try await passwords.matches(password, known?.password)
+            guard matches, let known, known.account.status == .active else { return nil }
+            guard let secret = known.secondFactor else { return known.account }
+            // The password was right, so this is no guess, but it is no log-in either.
+            guard let factor else { throw Problem.secondFactorRequired("Send the code of your second factor as well.") }
+            if try await isGood(factor, secret, known) { return known.account }
+            refusal = .secondFactorRequired("This code is not right, too old, or was used before.")
+            return nil
+        }
+        guard let account else { throw refusal }
+        if settings.requireVerification, !account.isVerified {
+            throw Problem(
+                .emailNotVerified,
+                "Confirm your e-mail address first: follow the link in our mail, or ask for another one.")
         }
         return account
+    }
+
+    /// A device that is known has a counter of its own; everybody else shares that of their address.
+    private func throttled(
+        _ login: String, _ known: AccountStore.Credentials?, _ client: ClientInfo
+    ) -> [Throttle.Key] {
+        let name = known?.account.id.text ?? login.lowercased()
+        if known?.isKnownDevice == true { return [client.device(of: name)] }
+        return [.account(name, address: client.address), .address(client.address)]
+    }
+
+    /// Guessing codes from many addresses fills the account's counter; known devices are not held up by it.
+    private func isGood(
+        _ factor: SecondFactor, _ secret: SecondFactorStore.Secret, _ known: AccountStore.Credentials
+    ) async throws -> Bool {
+        let user = known.account.id
+        return try await throttle.watch(known.isKnownDevice ? [] : [.secondFactor(user)]) {
+            try await spend(factor, secret, of: user) ? true : nil
+        } ?? false
+    }
+}
+
+extension Problem {
+    /// 401 with what may be sent.
+    static func secondFactorRequired(_ message: String) -> Problem {
+        var problem = Problem(
+            .secondFactorRequired, message, details: ["second_factor": ["otp", "recovery_code"]])
+        problem.headers = [("WWW-Authenticate", "Bearer")]
+        return problem
     }
 }

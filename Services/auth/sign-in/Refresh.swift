@@ -6,23 +6,29 @@ import Shared
 extension Accounts {
     /// `POST /api/auth/refresh/` with `{refresh}` → new access and refresh tokens; the old refresh token is spent.
     ///
-    /// A token that comes back after it was spent has been copied, so its whole session ends (RFC 9700 §4.14.2).
+    /// A token that comes back after it was spent has been copied, so its whole session ends (RFC 9700 §4.14.2). Two
+    /// requests with one token that are under way together are one sender's impatience and get the same successor:
+    /// docs/decisions/0010-refresh-twice-at-once.md says why that is no second family.
     func refresh(_ request: Request) async throws -> Response {
+        let began = ContinuousClock.now
         var form = try await request.form()
         let token = form.string("refresh", max: 200)
         try form.finish()
-        let next = Digest.randomToken(bytes: 32)
-        let until = Instant.now() + settings.accessLifetime
+        let next = successor(of: token)
+        let now = Instant.now()
+        let until = now + settings.accessLifetime
 
         enum Outcome: Sendable {
             case renewed(Account, Opened)
             case refused(Bool)
         }
         let outcome: Outcome = try await database.transaction { tx in
-            switch try await SessionStore.use(Digest.sha256(Array(token.utf8)), tx) {
-            case .fresh(let session, let account):
+            let used = try await SessionStore.use(
+                Digest.sha256(Array(token.utf8)), successor: Digest.sha256(Array(next.utf8)),
+                waited: began.duration(to: .now), tx)
+            switch used {
+            case .fresh(let session, let account), .twin(let session, let account):
                 guard account.status == .active else { return .refused(false) }
-                SessionStore.add(refresh: Digest.sha256(Array(next.utf8)), to: session, tx)
                 let workspaces = try await AccountStore.memberships(of: account.id, tx)
                 return .renewed(account, Opened(session: session, refresh: next, workspaces: workspaces))
             case .reused(let session):
@@ -41,25 +47,45 @@ extension Accounts {
         }
     }
 
-    /// Ends a session here and everywhere: its refresh tokens go, its access tokens are revoked.
-    func end(_ session: SessionID, reason: String, until: Instant, _ tx: borrowing Transaction) {
-        SessionStore.end(session, reason: reason, until: until, tx)
-        tx.publish(RevocationEvent(kind: .session, id: session.text, at: .now(), until: until))
+    /// The one token that can follow a token: nobody without SECRET_KEY can make it, and it need not be kept anywhere to
+    /// be said twice.
+    private func successor(of token: String) -> String {
+        let key = Digest.hmacSHA256(key: Array(keys.secret.utf8), Array("switchboard: refresh tokens".utf8))
+        return Digest.base64URL(Digest.hmacSHA256(key: key, Array(token.utf8)))
     }
 
-    /// `POST /api/auth/logout/` with `{refresh}` or nothing (then the session of the access token).
+    /// Ends a session here and everywhere: its refresh tokens go, its access tokens are revoked.
+    func end(_ session: SessionID, reason: String, until: Instant, _ tx: borrowing Transaction) {
+        let now = Instant.now()
+        SessionStore.end(session, reason: reason, at: now, until: until, tx)
+        tx.publish(RevocationEvent(kind: .session, id: session.text, at: now, until: until))
+    }
+
+    /// Ends every session of a person but the one that is kept. Returns how many that were.
+    @discardableResult
+    func endSessions(
+        of user: UserID, except kept: SessionID? = nil, reason: String, _ tx: borrowing Transaction
+    ) async throws -> Int {
+        let until = Instant.now() + settings.accessLifetime
+        let sessions = try await SessionStore.live(of: user, except: kept, tx)
+        for session in sessions { end(session, reason: reason, until: until, tx) }
+        return sessions.count
+    }
+
+    /// `POST /api/auth/logout/` with `{refresh}`, `{everywhere: true}` or nothing (then the session of the access token).
     func logOut(_ request: Request) async throws -> Response {
         let principal = try request.requirePrincipal()
-        let token: String?
-        if request.body.isEmpty {
-            token = nil
-        } else {
-            var form = try await request.form()
-            token = form.optionalString("refresh", max: 200)
-            try form.finish()
-        }
+        var form = try await request.optionalForm()
+        let token = form.optionalString("refresh", max: 200)
+        let everywhere = form.optionalBool("everywhere", default: false)
+        try form.finish()
+        if everywhere { _ = try request.requireLogin() }
         let until = Instant.now() + settings.accessLifetime
         try await database.transaction { tx in
+            if everywhere {
+                try await endSessions(of: principal.user, reason: "logged out everywhere", tx)
+                return
+            }
             var session = principal.session
             if let token {
                 // Somebody else's token ends nothing, and says nothing about whether it exists.

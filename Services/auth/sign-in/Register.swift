@@ -5,7 +5,8 @@ import Postgres
 import Shared
 
 extension Accounts {
-    /// `POST /api/auth/register/` → 201 with tokens, as a log-in answers.
+    /// `POST /api/auth/register/` → 201 with tokens, as a log-in answers; without them when the address has to be
+    /// confirmed first. Either way a mail with a link goes out.
     ///
     /// Anyone may become a `user` or an `agent`; `admin` comes from `auth create-superuser` or from an admin.
     func register(_ request: Request) async throws -> Response {
@@ -27,6 +28,9 @@ extension Accounts {
         guard role != .admin else {
             throw Problem.forbidden("Nobody registers as an admin; ask an admin to make you one.")
         }
+        if let complaint = try await complaint(password, email: email.text, username: username) {
+            throw Problem.validation("password", complaint)
+        }
 
         let hash = try await passwords.hash(password)
         let name = firstName.isEmpty ? email.text.prefix { $0 != "@" } : firstName[...]
@@ -34,12 +38,20 @@ extension Accounts {
             email: email, username: username, firstName: firstName, lastName: lastName, phone: phone, role: role,
             workspaceName: "\(name)'s workspace")
         let client = ClientInfo(request)
-        let opened = try await database.transaction { tx in
+        let (account, opened) = try await database.transaction { tx in
             let (account, workspace) = try await AccountStore.insert(new, hash, tx)
             announce(account, workspace, tx)
+            sendLink(.verify, to: account.email, of: account.id, tx)
+            if settings.requireVerification { return (account, Opened?.none) }
             return (account, openSession(for: account, from: client, [workspace.id: .owner], tx))
         }
-        return .json(201, try await answer(opened.0, opened.1))
+        if let opened { return .json(201, try await answer(account, opened)) }
+        return .json(201) { json in
+            json.object { json in
+                json.field("user", account)
+                json.field("detail", "Confirm your e-mail address: a mail with a link is on its way. Then log in.")
+            }
+        }
     }
 
     /// Tells the other programs of a person, their workspace and their place in it.

@@ -19,11 +19,14 @@ final class SigningKeys: Sendable {
     }
 
     private let database: Database
+    /// SECRET_KEY, from which everything else that auth seals derives its key.
+    let secret: String
     private let seal: Seal
     private let keys = Mutex<[Key]>([])
 
     init(database: Database, secret: String) {
         self.database = database
+        self.secret = secret
         seal = Seal(secret: secret, purpose: "signing keys")
     }
 

@@ -2,7 +2,10 @@
 #include "CLinux.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 int cl_accept4(int fd, struct sockaddr *address, socklen_t *length) {
@@ -40,5 +43,11 @@ int cl_stop_signals(void) {
     sigaction(SIGINT, &action, 0);
     signal(SIGPIPE, SIG_IGN);
     return stop_pipe[0];
+}
+void cl_background_thread(void) {
+    struct sched_param none = {.sched_priority = 0};
+    // Niceness as well: it is what is left where the policy is not allowed.
+    setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), 19);
+    sched_setscheduler(0, SCHED_IDLE, &none);
 }
 void cl_exit_now(int code) { _exit(code); }

@@ -17,7 +17,7 @@ final class CurlEngine: @unchecked Sendable {
     private static let idleMax = 32
 
     /// curl wants to be initialized once per process before anything else.
-    private static let isReady: Bool = cc_global_init() == CURLE_OK
+    static let isReady: Bool = cc_global_init() == CURLE_OK
 
     init(loop: EventLoop) {
         self.loop = loop

@@ -28,6 +28,8 @@ extension Problem {
                 : Problem(.badRequest, abort.reason, cause: error)
         case is DeadlineExceeded:
             self = Problem(.deadlineExceeded, "No answer was ready in time; try again.", cause: error)
+        case is Blocking.Full:
+            self = .unavailable("Too many are waiting for this at the moment; try again in a second.", cause: error)
         // The connection or the program is going; whoever still listens may try another replica.
         case is CancellationError: self = .unavailable(cause: error)
         default: self = .internalError(error)

@@ -12,11 +12,20 @@ public enum Digest {
 
     public static func sha256(_ text: String) -> [UInt8] { sha256(Array(text.utf8)) }
 
+    /// Broken as a signature, but what lists of leaked passwords are made of.
+    public static func sha1(_ bytes: [UInt8]) -> [UInt8] {
+        var digest = [UInt8](repeating: 0, count: 20)
+        var length: UInt32 = 20
+        let done = EVP_Digest(bytes, bytes.count, &digest, &length, EVP_sha1(), nil)
+        precondition(done == 1, "OpenSSL has no SHA-1")
+        return digest
+    }
+
     public static func hmacSHA256(key: [UInt8], _ message: [UInt8]) -> [UInt8] {
         hmac(EVP_sha256(), 32, key, message)
     }
 
-    /// For Twilio's signatures only.
+    /// For what others defined with it: Twilio's signatures and one-time codes (RFC 6238).
     public static func hmacSHA1(key: [UInt8], _ message: [UInt8]) -> [UInt8] {
         hmac(EVP_sha1(), 20, key, message)
     }
@@ -103,6 +112,24 @@ extension Digest {
     /// has one spelling only.
     public static func decodeBase64URL(_ text: some StringProtocol) -> [UInt8]? {
         decode(Array(text.utf8)[...], Array("-_".utf8))
+    }
+
+    /// RFC 4648 §6, without padding: how a second factor's secret is typed into a telephone.
+    public static func base32(_ bytes: [UInt8]) -> String {
+        let letters = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".utf8)
+        var text: [UInt8] = []
+        var bits: UInt32 = 0
+        var held: UInt32 = 0
+        for byte in bytes {
+            bits = (bits & 31) << 8 | UInt32(byte)
+            held += 8
+            while held >= 5 {
+                held -= 5
+                text.append(letters[Int(bits >> held & 31)])
+            }
+        }
+        if held > 0 { text.append(letters[Int(bits << (5 - held) & 31)]) }
+        return String(decoding: text, as: UTF8.self)
     }
 
     private static func encode(_ bytes: [UInt8], _ lastTwo: [UInt8]) -> String {

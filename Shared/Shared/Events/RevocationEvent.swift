@@ -29,6 +29,9 @@ public struct RevocationEvent: Event, Hashable {
             json.field("kind", kind)
             json.field("id", id)
             json.field("at", at)
+            // Instants in JSON end at milliseconds; a token may be issued in the same one, before or after.
+            let fraction = at.microseconds % 1000
+            json.field("at_microseconds", ifPresent: fraction == 0 ? nil : fraction)
             json.field("until", until)
         }
     }
@@ -38,7 +41,8 @@ public struct RevocationEvent: Event, Hashable {
         let fields = try Fields(json)
         kind = try fields.choice("kind")
         id = try fields.string("id")
-        at = try fields.instant("at")
+        let fraction = json["at_microseconds"]?.int.flatMap { (0..<1000).contains($0) ? $0 : nil } ?? 0
+        at = try fields.instant("at") + .microseconds(fraction)
         until = try fields.instant("until")
     }
 }

@@ -63,7 +63,8 @@ extension Claims: JSONWritable {
             }
             json.field("iss", issuer)
             json.field("aud", audience)
-            json.field("iat", issuedAt.seconds)
+            // With its fraction: a token issued in the second of a revocation, but after it, counts.
+            json.field("iat", Double(issuedAt.microseconds) / 1_000_000)
             json.field("nbf", ifPresent: notBefore?.seconds)
             json.field("exp", expires.seconds)
             json.field("jti", id)
@@ -85,7 +86,7 @@ extension Claims: JSONWritable {
             guard let seconds = object[name]?.double, (0...253_402_300_799).contains(seconds) else {
                 throw .claim(name)
             }
-            return Instant(microseconds: Int64(seconds * 1_000_000))
+            return Instant(microseconds: Int64((seconds * 1_000_000).rounded()))
         }
         func optional<Of>(_ name: String, _ type: ID<Of>.Type) throws(TokenError) -> ID<Of>? {
             guard let value = object[name] else { return nil }

@@ -2,6 +2,9 @@ extension Problem {
     /// Every code a client can ever see, with the status it has unless the thrower says otherwise.
     public enum Code: String, CaseIterable, Sendable {
         case unauthorized = "UNAUTHORIZED"
+        /// The password was right; a one-time code is wanted as well.
+        case secondFactorRequired = "SECOND_FACTOR_REQUIRED"
+        case emailNotVerified = "EMAIL_NOT_VERIFIED"
         case forbidden = "FORBIDDEN"
         case callNotFound = "CALL_NOT_FOUND"
         case agentNotFound = "AGENT_NOT_FOUND"
@@ -50,9 +53,9 @@ extension Problem {
         public var status: Int {
             switch self {
             case .validationError, .badRequest, .noAgentAvailable, .inUse: 400
-            case .unauthorized: 401
+            case .unauthorized, .secondFactorRequired: 401
             case .paymentRequired: 402
-            case .forbidden: 403
+            case .forbidden, .emailNotVerified: 403
             case .callNotFound, .agentNotFound, .configNotFound, .entryNotFound, .escalationNotFound,
                 .phoneNumberNotFound, .userNotFound, .workspaceNotFound, .leadNotFound, .callbackNotFound,
                 .planNotFound, .subscriptionNotFound, .sessionNotFound, .keyNotFound, .invitationNotFound,
@@ -83,6 +86,8 @@ extension Problem {
         public var title: String {
             switch self {
             case .unauthorized: "Authentication required"
+            case .secondFactorRequired: "Second factor required"
+            case .emailNotVerified: "E-mail address not verified"
             case .forbidden: "Permission denied"
             case .callNotFound: "Call not found"
             case .agentNotFound: "Agent not found"

@@ -88,6 +88,7 @@ class Instance:
         self.is_default = self.directory == SETUP
         self.log = self.directory / "log"
         self.run = self.directory / "run"
+        self.mail = self.directory / "mail"
         self.env_file = self.directory / "env"
         self.credentials_file = self.directory / "credentials.json"
         self.settings = read_settings(self.env_file)
@@ -183,6 +184,8 @@ class Instance:
             "PUBLIC_URL": self.url,
             "TWILIO_API_URL": self.simulator_url,
             "ALLOW_BASIC_AUTH": "true",
+            # Until a mail server is named: `make mail` shows what is there.
+            "EMAIL_MAILDIR": str(self.mail),
             "DOCS_ASSETS": str(SETUP / "share" / "docs"),
             "SENTIMENT_LEXICON": str(SETUP / "share" / "sentiment" / "vader_lexicon.txt"),
             # Simulated calls cost nothing and never stop.

@@ -19,5 +19,7 @@ void cl_set_loop(void *loop);
 // a descriptor that gives one byte, the signal's number, for each SIGTERM and SIGINT from now on, whichever thread the
 // system picks to take it; SIGPIPE is ignored. Once per process.
 int cl_stop_signals(void);
+// the calling thread gets the processor when no other thread wants it
+void cl_background_thread(void);
 // _exit: no exit handlers run
 void cl_exit_now(int code) __attribute__((noreturn));

@@ -1,0 +1,67 @@
+import HTTP
+import Messaging
+import Postgres
+import Shared
+
+extension Accounts {
+    /// `POST /internal/auth/exchange`: what a gateway asks for a credential that is no token, `{key}` or
+    /// `{user, password}`, with the caller's `address` and `user_agent`. Answers a token that says the same of its bearer.
+    func exchange(_ request: Request) async throws -> Response {
+        var form = try await request.form()
+        let key = form.optionalString("key", max: 200, trimmed: false)
+        let user = key == nil ? form.string("user", max: 320, trimmed: false) : ""
+        let password = key == nil ? form.string("password", max: PasswordRule.lengthMax, trimmed: false) : ""
+        let client = ClientInfo(
+            address: form.optionalString("address", max: 64) ?? "",
+            userAgent: form.optionalString("user_agent", max: 300) ?? "")
+        try form.finish()
+        let claims =
+            if let key { try await claims(key: key) } else { try await claims(basic: user, password, client) }
+        let access = try await keys.sign(claims)
+        return .json(200) { json in
+            json.object { json in
+                json.field("access", access)
+                json.field("expires_in", (claims.expires - claims.issuedAt).components.seconds)
+            }
+        }
+    }
+
+    private func claims(key: String) async throws -> Claims {
+        let found = try await database.transaction { tx -> (APIKey, Account, [WorkspaceID: WorkspaceRole])? in
+            guard let (key, account) = try await APIKeyStore.use(APIKey.digest(key), tx) else { return nil }
+            return (key, account, try await AccountStore.memberships(of: account.id, tx))
+        }
+        guard let (key, account, workspaces) = found, account.status == .active else {
+            throw Problem.unauthorized("This API key is not valid.")
+        }
+        let now = Instant.now()
+        return Claims(
+            subject: account.id, role: account.role, staff: account.isStaff, workspaces: workspaces,
+            issuer: settings.issuer, audience: settings.audience, issuedAt: now,
+            expires: min(now + settings.accessLifetime, key.expiresAt ?? now + settings.accessLifetime),
+            scopes: key.scopes.contains("*") ? ["*"] : key.scopes, apiKey: key.id)
+    }
+
+    /// HTTP Basic has no place for a code: an account with a second factor is not opened by a password alone.
+    private func claims(basic login: String, _ password: String, _ client: ClientInfo) async throws -> Claims {
+        let account: Account
+        do { account = try await authenticate(login, password, nil, from: client) } catch let problem as Problem
+            where problem.code == .secondFactorRequired
+        {
+            throw Problem.unauthorized("This account has a second factor: log in, or use an API key.")
+        }
+        let (session, workspaces) = try await database.transaction { tx in
+            let session = try await SessionStore.basic(
+                of: account.id, from: client, lifetime: Self.basicLifetime, tx)
+            return (session, try await AccountStore.memberships(of: account.id, tx))
+        }
+        let now = Instant.now()
+        return Claims(
+            subject: account.id, role: account.role, staff: account.isStaff, session: session, workspaces: workspaces,
+            issuer: settings.issuer, audience: settings.audience, issuedAt: now,
+            expires: now + settings.accessLifetime)
+    }
+
+    /// How long a place that uses HTTP Basic stands among one's sessions after its last request.
+    private static var basicLifetime: Duration { .seconds(86_400) }
+}

@@ -1,0 +1,137 @@
+import HTTP
+import Messaging
+import Postgres
+import Runtime
+import Shared
+import Synchronization
+
+/// What auth writes to people.
+enum Mail: Sendable {
+    case verify(link: String)
+    case reset(link: String)
+    case passwordChanged
+    case secondFactor(isOn: Bool)
+
+    var subject: String {
+        switch self {
+        case .verify: "Confirm your e-mail address"
+        case .reset: "Choose a new password"
+        case .passwordChanged: "Your password was changed"
+        case .secondFactor(true): "Your account asks for a code from now on"
+        case .secondFactor(false): "Your account asks for no code any more"
+        }
+    }
+
+    /// Holds nothing a stranger chose: an account made with somebody else's address must not carry their words.
+    var text: String {
+        switch self {
+        case .verify(let link):
+            """
+            Somebody, probably you, made an account with this e-mail address.
+            Confirm that the address is yours:
+
+            \(link)
+
+            The link works once and for two days. If it was not you, do nothing.
+            """
+        case .reset(let link):
+            """
+            Somebody, probably you, asked for a new password for the account with this e-mail address.
+            Choose one here:
+
+            \(link)
+
+            The link works once and for one hour. If it was not you, do nothing: your password stays as it is.
+            """
+        case .passwordChanged:
+            """
+            The password of your account was changed just now, and its other sessions were ended.
+
+            If it was not you, ask for a new password at once, and look at your sessions and API keys.
+            """
+        case .secondFactor(true):
+            """
+            A second factor was added to your account: logging in takes a code from your telephone.
+
+            If it was not you, change your password at once.
+            """
+        case .secondFactor(false):
+            """
+            The second factor of your account was taken away: the password alone opens it again.
+
+            If it was not you, change your password at once.
+            """
+        }
+    }
+
+    /// How long it is worth trying to deliver.
+    var lifetime: Duration {
+        switch self {
+        case .verify: Link.Kind.verify.lifetime
+        case .reset: Link.Kind.reset.lifetime
+        case .passwordChanged, .secondFactor: .seconds(2 * 86_400)
+        }
+    }
+}
+
+/// A one-use link in a mail. Its secret stands behind a `#`: browsers send that to nobody, so it is in no log, and what
+/// fetches links before people do fetches a page and uses nothing up.
+struct Link: Sendable {
+    enum Kind: String, Sendable {
+        case verify, reset
+
+        var lifetime: Duration {
+            switch self {
+            case .verify: .seconds(2 * 86_400)
+            case .reset: .seconds(3600)
+            }
+        }
+    }
+
+    let secret = Digest.randomToken(bytes: 32)
+    var digest: [UInt8] { Link.digest(secret) }
+
+    static func digest(_ secret: String) -> [UInt8] { Digest.sha256(Array(secret.utf8)) }
+}
+
+/// Rings when a mail was written, so that it goes out at once.
+final class MailBell: Sendable {
+    private let listener = Mutex<(@Sendable () -> Void)?>(nil)
+    func ring() { listener.withLock { $0 }?() }
+    func onRing(_ listen: @escaping @Sendable () -> Void) { listener.withLock { $0 = listen } }
+}
+
+extension Accounts {
+    private var mailSeal: Seal { Seal(secret: keys.secret, purpose: "mails") }
+
+    /// Writes a mail with the transaction that caused it.
+    /// - Parameter user: nil for an address nobody has: written, to take as long, and never sent.
+    func send(_ mail: Mail, to address: EmailAddress, of user: UserID?, _ tx: borrowing Transaction) {
+        let plain: JSON = [
+            "to": .string(address.text), "subject": .string(mail.subject), "text": .string(mail.text),
+        ]
+        MailStore.insert(
+            EventID(), of: user, mailSeal.seal(plain.jsonBytes), expires: .now() + mail.lifetime, tx)
+        let bell = mailBell
+        tx.onCommit { bell.ring() }
+    }
+
+    /// Writes a one-use link and the mail that carries it.
+    func sendLink(_ kind: Link.Kind, to address: EmailAddress, of user: UserID?, _ tx: borrowing Transaction) {
+        let link = Link()
+        LinkStore.insert(kind, link.digest, of: user, address, expires: .now() + kind.lifetime, tx)
+        switch kind {
+        case .verify: send(.verify(link: "\(settings.verifyPage)#token=\(link.secret)"), to: address, of: user, tx)
+        case .reset: send(.reset(link: "\(settings.resetPage)#token=\(link.secret)"), to: address, of: user, tx)
+        }
+    }
+
+    func open(_ due: MailStore.Due, from: MailMessage.Sender) -> MailMessage? {
+        guard let plain = mailSeal.open(due.sealed), let json = try? JSON.parse(plain),
+            let to = json["to"]?.string.flatMap({ EmailAddress($0) }), let subject = json["subject"]?.string,
+            let text = json["text"]?.string
+        else { return nil }
+        return MailMessage(
+            id: due.id.text, from: from, to: to, subject: subject, text: text + "\n", date: due.createdAt)
+    }
+}

@@ -1,0 +1,29 @@
+"""The mails of the platform under test: `switchboard mail` reads the same folder."""
+
+import re
+import sys
+
+from .platform import ROOT, Platform, eventually
+
+sys.path.insert(0, str(ROOT / "deploy" / "local"))
+from board.instance import Instance  # noqa: E402
+from board.mail import mails  # noqa: E402
+
+
+def all_mails(platform: Platform, address: str) -> list:
+    return mails(Instance(platform.directory), address)
+
+
+def mail_to(platform: Platform, address: str, subject: str, number: int = 1):
+    """The `number`th mail with this subject to this address, once it is there."""
+    def there():
+        found = [mail for mail in all_mails(platform, address) if mail["Subject"] == subject]
+        return found[number - 1] if len(found) >= number else None
+    return eventually(there, 10, f"a mail '{subject}' to {address}")
+
+
+def token_in(mail) -> str:
+    return re.search(r"#token=([\w-]+)", mail.get_content()).group(1)
+
+
+VERIFY, RESET, CHANGED = "Confirm your e-mail address", "Choose a new password", "Your password was changed"

@@ -1,0 +1,84 @@
+"""Whether a flood of log-ins slows anybody else: another route's latency with it and without, taking turns."""
+
+import http.client
+import threading
+import time
+
+from board import people
+from board.api import API
+from board.instance import Instance
+
+from .table import Row, figure, quantile
+
+AT_ONCE, SECONDS, TURNS = 32, 5, 3
+ROUTES = {"auth's own": "/api/users/users/me/", "another program's": "/api/v1/calls?limit=1"}
+
+
+def measure(instance: Instance) -> list[Row]:
+    person = people.credentials(instance)["user"]
+    token = API(instance.url).signed_in(person).token
+    calm = {name: [] for name in ROUTES}
+    flooded = {name: [] for name in ROUTES}
+    logged_in, took = 0, 0.0
+    for _ in range(TURNS):
+        for name, path in ROUTES.items():
+            calm[name] += latencies(instance, path, token)
+        with Flood(instance, person) as flood:
+            began = time.monotonic()
+            for name, path in ROUTES.items():
+                flooded[name] += latencies(instance, path, token)
+            took += time.monotonic() - began
+        logged_in += flood.count
+    rows = []
+    for name in ROUTES:
+        without, during = quantile(calm[name], 0.99), quantile(flooded[name], 0.99)
+        rows.append(Row(f"p99 of {name} route in a flood of log-ins; other: without",
+                        f"{figure(during)} ms", f"{figure(without)} ms", f"{without / during:.2f}", "≥ 0.83"))
+    rows.append(Row(f"log-ins of that flood, {AT_ONCE} at once", f"{logged_in / took:.0f}/s"))
+    return rows
+
+
+def latencies(instance: Instance, path: str, token: str) -> list[float]:
+    """Of one caller who asks again and again, a hundred times a second at most, so as not to be the load."""
+    connection = http.client.HTTPConnection("127.0.0.1", instance.port("GATEWAY_PORT"), timeout=30)
+    found, until = [], time.monotonic() + SECONDS
+    while time.monotonic() < until:
+        began = time.monotonic()
+        connection.request("GET", path, headers={"Authorization": f"Bearer {token}"})
+        answer = connection.getresponse()
+        answer.read()
+        if answer.status != 200:
+            raise RuntimeError(f"{path} answered {answer.status}")
+        found.append((time.monotonic() - began) * 1000)
+        time.sleep(max(0, 0.01 - (time.monotonic() - began)))
+    connection.close()
+    return found
+
+
+class Flood:
+    """Log-ins as fast as they are answered, inside the `with`. 503 is an answer: the queue is bounded."""
+
+    def __init__(self, instance: Instance, person: dict):
+        self.instance, self.person = instance, person
+        self.stop, self.count, self.lock = threading.Event(), 0, threading.Lock()
+        self.workers = [threading.Thread(target=self._work) for _ in range(AT_ONCE)]
+
+    def __enter__(self) -> "Flood":
+        for worker in self.workers:
+            worker.start()
+        time.sleep(1)
+        self.count = 0
+        return self
+
+    def _work(self) -> None:
+        while not self.stop.is_set():
+            API(self.instance.url).signed_in(self.person)
+            with self.lock:
+                self.count += 1
+
+    def __exit__(self, *error) -> None:
+        counted = self.count
+        self.stop.set()
+        for worker in self.workers:
+            worker.join()
+        self.count = counted
