@@ -20,7 +20,10 @@ enum AuthService {
             return [
                 program.storage,
                 Keys(accounts.keys, program.log),
-                program.relay(restate: [.authRevocations: { tx in try await SessionStore.restate(tx) }]),
+                program.relay(restate: [
+                    .authRevocations: { tx in try await SessionStore.restate(tx) },
+                    .authBlacklist: { tx in try await BlacklistStore.restate(tx) },
+                ]),
                 tokens,
                 program.server(program.router(Routes.list(accounts), tokens: tokens)),
             ]
@@ -35,7 +38,7 @@ enum AuthService {
             database: program.database,
             passwords: try Passwords(pool: pool) { Digest.randomBytes($0) },
             keys: SigningKeys(database: program.database, secret: secret),
-            settings: .init(issuer: program.issuer, audience: Program.audience))
+            settings: .init(issuer: program.issuer, audience: Program.audience, publicURL: program.publicURL))
     }
 
     /// `auth create-superuser --email someone@example.com`, the password in AUTH_NEW_PASSWORD: an argument could be read

@@ -3,7 +3,9 @@ import Shared
 
 /// Every endpoint of auth, one line each.
 enum Routes {
-    static func list(_ accounts: Accounts) -> [Route] { signIn(accounts) + people(accounts) }
+    static func list(_ accounts: Accounts) -> [Route] {
+        signIn(accounts) + accounts.userRoutes + accounts.workspaceRoutes
+    }
 
     private static func signIn(_ accounts: Accounts) -> [Route] {
         [
@@ -27,14 +29,6 @@ enum Routes {
                 "/.well-known/jwks.json", "The keys access tokens are signed with", access: .everyone, limit: .none,
                 returns: .ok(Schemas.keySet)
             ) { _ in accounts.keySet() },
-        ]
-    }
-
-    private static func people(_ accounts: Accounts) -> [Route] {
-        [
-            .get("/api/users/users/me/", "Who I am", access: .member, returns: .ok(Schemas.user)) {
-                try await accounts.me($0)
-            }
         ]
     }
 }

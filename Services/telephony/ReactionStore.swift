@@ -114,6 +114,7 @@ enum ReactionStore {
             "DELETE FROM ai_agents WHERE workspace_id = \(workspace)",
             "DELETE FROM business_configs WHERE workspace_id = \(workspace)",
             "DELETE FROM workspace_limits WHERE workspace_id = \(workspace)",
+            "DELETE FROM blocked_numbers WHERE workspace_id = \(workspace)",
         ]
         for statement in statements { _ = try await tx.execute(statement) }
     }

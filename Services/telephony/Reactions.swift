@@ -5,7 +5,7 @@ import Shared
 
 /// What this program does about what others tell. Runs in the transaction that claims the event.
 extension Telephony {
-    static let listensTo: [Topic] = [.knowledgeConfigs, .billingUsage, .authWorkspaces, .qaScores]
+    static let listensTo: [Topic] = [.knowledgeConfigs, .billingUsage, .authWorkspaces, .authBlacklist, .qaScores]
 
     func react(to envelope: Envelope, _ tx: borrowing Transaction) async throws {
         // A tombstone only makes room in a compacted topic.
@@ -14,6 +14,7 @@ extension Telephony {
         case Topic.knowledgeConfigs.rawValue: try await onConfig(try envelope.event(as: ConfigEvent.self), tx)
         case Topic.billingUsage.rawValue: try await onUsage(try envelope.event(as: UsageEvent.self), tx)
         case Topic.authWorkspaces.rawValue: try await onWorkspace(try envelope.event(as: WorkspaceEvent.self), tx)
+        case Topic.authBlacklist.rawValue: try await onBlacklist(try envelope.event(as: BlacklistEvent.self), tx)
         case Topic.qaScores.rawValue: try await onScore(try envelope.event(as: ScoreEvent.self), tx)
         default: break
         }
@@ -56,9 +57,12 @@ extension Telephony {
                 try await HumanAgentStore.lock(email: email, in: member.workspaceID, tx)
             }
         if var agent = known {
-            guard agent.user != member.userID || (member.role == .agent && !agent.isActive) else { return }
+            let before = agent
             agent.user = member.userID
             if member.role == .agent { agent.isActive = true }
+            // Who only looks on from now on is given no more calls.
+            if member.role == .viewer { (agent.isActive, agent.isAvailable) = (false, false) }
+            guard agent != before else { return }
             agent.updatedAt = now
             try await HumanAgentStore.save(&agent, tx)
         } else if member.role == .agent {

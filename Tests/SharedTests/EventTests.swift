@@ -6,7 +6,7 @@ import Testing
 /// read what lies in a topic or an outbox. They are added to, never changed.
 @Suite struct `Recorded events` {
     static let families: [any Event.Type] = [
-        UserEvent.self, WorkspaceEvent.self, RevocationEvent.self, SubscriptionEvent.self, UsageEvent.self,
+        UserEvent.self, WorkspaceEvent.self, RevocationEvent.self, BlacklistEvent.self, SubscriptionEvent.self, UsageEvent.self,
         CallEvent.self, AgentEvent.self, CommandEvent.self, ScoreEvent.self, EntryEvent.self, ConfigEvent.self,
         FrameEvent.self,
     ]
@@ -135,10 +135,10 @@ import Testing
 
 @Suite struct `Topics` {
     @Test func `only state is compacted, and every topic has partitions`() {
-        #expect(Topic.allCases.filter(\.compacted) == [.authRevocations, .knowledgeConfigs])
+        #expect(Topic.allCases.filter(\.compacted) == [.authRevocations, .authBlacklist, .knowledgeConfigs])
         #expect(Topic.allCases.allSatisfy { $0.partitions > 0 })
         #expect(Topic.telephonyCalls.deadLetters == "telephony.calls.dead")
-        #expect(Set(Topic.allCases.map(\.rawValue)).count == 15)
+        #expect(Set(Topic.allCases.map(\.rawValue)).count == 16)
     }
 }
 

@@ -7,8 +7,8 @@ import Shared
 extension Accounts {
     /// `POST /api/auth/login/` with `{email | username, password}`.
     ///
-    /// An unknown person, a wrong password and a closed account answer the same words after the same work, so nobody
-    /// learns who has an account.
+    /// An unknown person and a wrong password answer the same words after the same work, so nobody learns who has an
+    /// account. Only whoever knows the password learns that it is closed.
     func logIn(_ request: Request) async throws -> Response {
         var form = try await request.form()
         let login = form.optionalString("email", max: 320) ?? form.string("username", max: 320)
@@ -24,13 +24,14 @@ extension Accounts {
     }
 
     /// The person with this login and password.
-    /// - Throws: 401 for anyone else.
+    /// - Throws: 401 for anyone else, 403 for an account that may not be used.
     func authenticate(_ login: String, _ password: String) async throws -> Account {
         let known = try await AccountStore.credentials(login, database)
         let matches = try await passwords.matches(password, known?.password)
-        guard matches, let account = known?.account, account.status == .active else {
+        guard matches, let account = known?.account else {
             throw Problem.unauthorized("No active account with these credentials.")
         }
+        try await requireGoodStanding(account)
         return account
     }
 }

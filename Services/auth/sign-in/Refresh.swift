@@ -21,7 +21,8 @@ extension Accounts {
         let outcome: Outcome = try await database.transaction { tx in
             switch try await SessionStore.use(Digest.sha256(Array(token.utf8)), tx) {
             case .fresh(let session, let account):
-                guard account.status == .active else { return .refused(false) }
+                // Thrown, so the token is not spent: it works again once the account does.
+                try await requireGoodStanding(account, tx)
                 SessionStore.add(refresh: Digest.sha256(Array(next.utf8)), to: session, tx)
                 let workspaces = try await AccountStore.memberships(of: account.id, tx)
                 return .renewed(account, Opened(session: session, refresh: next, workspaces: workspaces))

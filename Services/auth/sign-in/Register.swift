@@ -35,6 +35,7 @@ extension Accounts {
             workspaceName: "\(name)'s workspace")
         let client = ClientInfo(request)
         let opened = try await database.transaction { tx in
+            try await requireUnblocked(email, tx)
             let (account, workspace) = try await AccountStore.insert(new, hash, tx)
             announce(account, workspace, tx)
             return (account, openSession(for: account, from: client, [workspace.id: .owner], tx))

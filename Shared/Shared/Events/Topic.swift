@@ -3,6 +3,7 @@ public enum Topic: String, CaseIterable, Sendable {
     case authUsers = "auth.users"
     case authWorkspaces = "auth.workspaces"
     case authRevocations = "auth.revocations"
+    case authBlacklist = "auth.blacklist"
     case billingSubscriptions = "billing.subscriptions"
     case billingPayments = "billing.payments"
     case billingUsage = "billing.usage"
@@ -19,7 +20,7 @@ public enum Topic: String, CaseIterable, Sendable {
     /// Whether the broker keeps the last record of every key for ever, so that a reader can load the present state.
     public var compacted: Bool {
         switch self {
-        case .authRevocations, .knowledgeConfigs: true
+        case .authRevocations, .authBlacklist, .knowledgeConfigs: true
         default: false
         }
     }
@@ -29,7 +30,7 @@ public enum Topic: String, CaseIterable, Sendable {
         switch self {
         case .telephonyCalls, .qaScores: 12
         case .telephonyCommands, .realtimeFrames, .billingUsage: 6
-        case .authRevocations, .knowledgeConfigs: 1
+        case .authRevocations, .authBlacklist, .knowledgeConfigs: 1
         default: 3
         }
     }
