@@ -23,7 +23,8 @@ extension Telephony {
     /// What a caller on the blacklist hears: nothing. The carrier is told to reject the call, which costs nobody anything;
     /// it is counted and leaves no call behind, or whoever rings all day would fill the lists and use up the plan.
     /// - Returns: nil for everybody else.
-    func rejection(of caller: PhoneNumber?, in workspace: WorkspaceID, _ tx: borrowing Transaction) async throws -> TwiML?
+    func rejection(of caller: PhoneNumber?, in workspace: WorkspaceID, _ tx: borrowing Transaction) async throws
+        -> TwiML?
     {
         // Who withholds their number cannot be told apart.
         guard let caller, try await BlockedNumberStore.isBlocked(caller, in: workspace, tx) else { return nil }

@@ -115,15 +115,16 @@ import Testing
         }
     }
 
-    @Test(arguments: [
-        ("kind", ["kind": "ghost", "value": "x"]), ("value", ["kind": "user", "value": "x"]),
-        ("value", ["kind": "user", "value": "0198c5d2-7a10-7cc3-98c5-d27a10acc3f1"]),
-        ("value", ["kind": "email", "value": "x"]), ("value", ["kind": "email", "value": "*@"]),
-        ("value", ["kind": "email", "value": "*"]), ("value", ["kind": "phone", "value": "123"]),
-        ("value", ["kind": "range", "value": "+14155550100"]), ("value", ["kind": "range", "value": "+1*"]),
-        ("value", ["kind": "range", "value": "+14155550199-+14155550100"]), ("value", ["kind": "phone"]),
-        ("expires_at", ["kind": "phone", "value": "+14155550100", "expires_at": "2001-01-01T00:00:00Z"]),
-    ] as [(String, JSON)])
+    @Test(
+        arguments: [
+            ("kind", ["kind": "ghost", "value": "x"]), ("value", ["kind": "user", "value": "x"]),
+            ("value", ["kind": "user", "value": "0198c5d2-7a10-7cc3-98c5-d27a10acc3f1"]),
+            ("value", ["kind": "email", "value": "x"]), ("value", ["kind": "email", "value": "*@"]),
+            ("value", ["kind": "email", "value": "*"]), ("value", ["kind": "phone", "value": "123"]),
+            ("value", ["kind": "range", "value": "+14155550100"]), ("value", ["kind": "range", "value": "+1*"]),
+            ("value", ["kind": "range", "value": "+14155550199-+14155550100"]), ("value", ["kind": "phone"]),
+            ("expires_at", ["kind": "phone", "value": "+14155550100", "expires_at": "2001-01-01T00:00:00Z"]),
+        ] as [(String, JSON)])
     func `a bad entry is refused by its field`(_ field: String, _ body: JSON) async throws {
         try await Office.open { office in
             let admin = try await office.admin()
@@ -145,7 +146,8 @@ import Testing
             let entry = try await Self.block(office, staff, ["kind": "phone", "value": "+14155550100"])
             let path = Self.path + (entry["id"]?.string ?? "") + "/"
             #expect(await staff.client.patch(path, json: ["value": "+14155550101"]).errors == ["value"])
-            let put = await staff.client.put(path, json: ["kind": "phone", "value": "+1 415 555 0100", "reason": "Spam"])
+            let put = await staff.client.put(
+                path, json: ["kind": "phone", "value": "+1 415 555 0100", "reason": "Spam"])
             #expect(try put.json()["reason"] == "Spam")
             #expect(await staff.client.put(path, json: ["reason": "x"]).errors == ["kind", "value"])
         }
@@ -158,7 +160,8 @@ import Testing
             _ = try await Self.block(office, admin, ["kind": "phone", "value": "+14155550101"])
             _ = try await office.database.execute(
                 "UPDATE blacklist SET expires_at = now() - interval '1 second' WHERE value = '+14155550101'")
-            try await office.database.transaction { (tx: borrowing Transaction) in try await BlacklistStore.restate(tx) }
+            try await office.database.transaction { (tx: borrowing Transaction) in try await BlacklistStore.restate(tx)
+            }
             let told = try await office.events("auth.blacklist")
             #expect(told.count == 3 && told.last?.json["value"] == "+14155550100")
         }

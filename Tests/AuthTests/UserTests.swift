@@ -126,7 +126,8 @@ import Testing
             let again = await staff.client.post("/api/users/users/", json: body, headers: headers)
             #expect(again.status == 201 && again.body == made.body)
             let other = await staff.client.post(
-                "/api/users/users/", json: ["email": "x@example.com", "password": "securepassword123"], headers: headers)
+                "/api/users/users/", json: ["email": "x@example.com", "password": "securepassword123"], headers: headers
+            )
             #expect(other.status == 422)
             let login = await office.anyone.post(
                 "/api/auth/login/", json: ["username": "john_doe", "password": "securepassword123"])
@@ -218,7 +219,9 @@ import Testing
             let range = await admin.client.get(
                 "/api/users/users/?created_at__gte=\(from.iso)&created_at__lte=\(to.iso)")
             #expect(try range.json()["count"] == 6)
-            for bad in ["role=king", "ordering=password_hash", "page=0", "page_size=101", "after=x", "is_staff=perhaps"] {
+            for bad in [
+                "role=king", "ordering=password_hash", "page=0", "page_size=101", "after=x", "is_staff=perhaps",
+            ] {
                 #expect(await admin.client.get("/api/users/users/?\(bad)").status == 400, "\(bad)")
             }
             #expect(await admin.client.get("/api/users/users/?unknown=1").status == 200)
@@ -237,7 +240,9 @@ import Testing
                 let page = await admin.client.get(next)
                 #expect(try page.json()["count"] == 41)
                 walked += try page.ids()
-                target = try page.json()["next"]?.string.map { String($0.drop { $0 != "/" }.dropFirst(2).drop { $0 != "/" }) }
+                target = try page.json()["next"]?.string.map {
+                    String($0.drop { $0 != "/" }.dropFirst(2).drop { $0 != "/" })
+                }
             }
             #expect(walked == whole)
             let third = try await admin.client.get("/api/users/users/?page_size=7&page=3&ordering=\(order)").ids()
@@ -283,10 +288,11 @@ import Testing
 }
 
 @Suite struct UserSearchTests {
-    @Test(arguments: [
-        ("  ", nil), ("Ann", .word("ann")), ("+49 (170) 12", .digits("4917012")), ("12", .word("12")),
-        ("Ann  LEE", .words(["ann", "lee"])), ("a-b", .word("a-b")), ("123", .digits("123")),
-    ] as [(String, UserSearch?)])
+    @Test(
+        arguments: [
+            ("  ", nil), ("Ann", .word("ann")), ("+49 (170) 12", .digits("4917012")), ("12", .word("12")),
+            ("Ann  LEE", .words(["ann", "lee"])), ("a-b", .word("a-b")), ("123", .digits("123")),
+        ] as [(String, UserSearch?)])
     func `is understood`(_ text: String, _ search: UserSearch?) { #expect(UserSearch(text) == search) }
 
     @Test func `no word is an operator of a query`() {

@@ -73,7 +73,8 @@ import Testing
             #expect(list == [bob.id.text, ann.id.text, agent.id.text])
             #expect(
                 try await bob.client.get(Self.path(ann.workspace, "users/?role=agent")).ids() == [agent.id.text])
-            #expect(await bob.client.post(Self.path(ann.workspace, "add_users/"), json: ["user_ids": ids]).status == 403)
+            #expect(
+                await bob.client.post(Self.path(ann.workspace, "add_users/"), json: ["user_ids": ids]).status == 403)
             for bad in [[:], ["user_ids": []], ["user_ids": "x"], ["user_ids": [1]]] as [JSON] {
                 let refused = await ann.client.post(Self.path(ann.workspace, "add_users/"), json: bad)
                 #expect(refused.errors == ["user_ids"])
@@ -159,7 +160,8 @@ import Testing
             let roles = try await bob.client.get(Self.path(ann.workspace, "users/?ordering=email")).json()["results"]
             #expect(roles?[0]?["role"] == "manager" && roles?[1]?["role"] == "owner")
             let told = try await office.events("auth.workspaces")
-            #expect(told.last?.type == "auth.workspace.updated.v1" && told.last?.json["owner_id"]?.string == bob.id.text)
+            #expect(
+                told.last?.type == "auth.workspace.updated.v1" && told.last?.json["owner_id"]?.string == bob.id.text)
         }
     }
 
@@ -281,7 +283,9 @@ import Testing
             let bob = try await office.register("bob@example.com")
             try await Self.add(office, ann, [bob], as: .manager)
             _ = await admin.client.post("/api/users/blacklist/", json: ["kind": "email", "value": "x@evil.example"])
-            func invite(_ by: Office.Person, _ email: String, _ role: String, _ place: WorkspaceID) async -> ClientResponse {
+            func invite(_ by: Office.Person, _ email: String, _ role: String, _ place: WorkspaceID) async
+                -> ClientResponse
+            {
                 await by.client.post(
                     Self.invitations,
                     json: ["email": .string(email), "role": .string(role), "workspace": .string(place.text)])

@@ -6,7 +6,8 @@ import Testing
 /// read what lies in a topic or an outbox. They are added to, never changed.
 @Suite struct `Recorded events` {
     static let families: [any Event.Type] = [
-        UserEvent.self, WorkspaceEvent.self, RevocationEvent.self, BlacklistEvent.self, SubscriptionEvent.self, UsageEvent.self,
+        UserEvent.self, WorkspaceEvent.self, RevocationEvent.self, BlacklistEvent.self, SubscriptionEvent.self,
+        UsageEvent.self,
         CallEvent.self, AgentEvent.self, CommandEvent.self, ScoreEvent.self, EntryEvent.self, ConfigEvent.self,
         FrameEvent.self,
     ]

@@ -38,7 +38,8 @@ enum Audit {
         let (was, became) = changes(before.map(object), after.map(object))
         AuditStore.insert(
             Line(
-                action: "\(action)", thing: thing, id: id, workspace: workspace, before: was, after: became, actor: actor),
+                action: "\(action)", thing: thing, id: id, workspace: workspace, before: was, after: became,
+                actor: actor),
             tx)
     }
 

@@ -79,7 +79,10 @@ extension Accounts {
         if let expiresAt, expiresAt <= .now(), expiresAt != known.expiresAt {
             form.fail("expires_at", "must lie in the future; to lift the entry now, delete it")
         }
-        let kind = whole ? form.choice("kind", as: BlacklistEntry.Kind.self) : form.optionalChoice("kind", as: BlacklistEntry.Kind.self)
+        let kind =
+            whole
+            ? form.choice("kind", as: BlacklistEntry.Kind.self)
+            : form.optionalChoice("kind", as: BlacklistEntry.Kind.self)
         let text = whole ? form.string("value", max: 320) : form.optionalString("value", max: 320)
         let another = "cannot be changed; delete the entry and make another"
         if !form.hasFailed, let kind, kind != known.kind { form.fail("kind", another) }
@@ -105,7 +108,8 @@ extension Accounts {
             BlacklistStore.save(&after, tx)
             cutOff(concerned, tx)
             Audit.record(
-                "blacklist.changed", .blacklist, known.id.text, workspace: known.workspace, before: before, after: after,
+                "blacklist.changed", .blacklist, known.id.text, workspace: known.workspace, before: before,
+                after: after,
                 by: actor, tx)
             return after
         }

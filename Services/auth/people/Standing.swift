@@ -28,7 +28,8 @@ extension Accounts {
     private static func refuse(_ status: Account.Status) throws(Problem) {
         switch status {
         case .active: return
-        case .inactive: throw Problem(.accountInactive, "This account is not active. Ask an administrator to activate it.")
+        case .inactive:
+            throw Problem(.accountInactive, "This account is not active. Ask an administrator to activate it.")
         case .suspended: throw Problem(.accountSuspended, "This account is suspended. Ask an administrator why.")
         }
     }

@@ -9,10 +9,12 @@ extension Accounts {
         [
             .get(
                 "/api/users/users/", "List people",
-                detail: "Staff see everybody, everybody else themselves. `count` is exact up to 100,000 and wherever only "
+                detail:
+                    "Staff see everybody, everybody else themselves. `count` is exact up to 100,000 and wherever only "
                     + "kinds (role, status, is_…) are asked for; beyond, `count_is_estimate` is true. `next` leads on "
                     + "without skipping, however far.",
-                access: .may(.readUsers), query: UserSchemas.query, returns: .ok(.results(of: Schemas.user, mayEstimate: true)),
+                access: .may(.readUsers), query: UserSchemas.query,
+                returns: .ok(.results(of: Schemas.user, mayEstimate: true)),
                 handler: listUsers),
             .post(
                 "/api/users/users/", "Make an account for somebody", access: .may(.createUsers),
@@ -32,7 +34,8 @@ extension Accounts {
                 access: .may(.writeUsers), body: UserSchemas.part, returns: .ok(Schemas.user), handler: updateUser),
             .patch(
                 "/api/users/users/{id}/change_status/", "Activate, deactivate or suspend an account",
-                detail: "Other than `active` ends every session, cuts access tokens and closes sockets within a second. "
+                detail:
+                    "Other than `active` ends every session, cuts access tokens and closes sockets within a second. "
                     + "Not for one's own account; an admin's only by an admin.",
                 access: .may(.changeStatus), body: UserSchemas.status, returns: .ok(Schemas.user),
                 handler: changeStatus),
@@ -115,7 +118,8 @@ enum UserSchemas {
             .query("username", .string(max: 60), "The whole user name, in any case."),
             .query("first_name", .string(max: 100)), .query("last_name", .string(max: 100)),
             .query("phone", .string, "E.164."), .query("workspace", .uuid, "Members of this workspace."),
-        ] + ["created_at", "updated_at", "last_login"].flatMap { name in
+        ]
+        + ["created_at", "updated_at", "last_login"].flatMap { name in
             [.query(name + "__gte", .string, "A day or an instant."), .query(name + "__lte", .string)]
         }
 }
@@ -132,7 +136,8 @@ enum AuditSchemas {
                     .required("email", .nullable(.string), "null: the account is gone."),
                     .required("name", .nullable(.string)), .required("role", .string),
                     .required("session_id", .nullable(.uuid)), .required("api_key_id", .nullable(.uuid)))),
-            .required("action", .string, "Such as `users.status_changed`."), .required("thing", .choice(Audit.Thing.self)),
+            .required("action", .string, "Such as `users.status_changed`."),
+            .required("thing", .choice(Audit.Thing.self)),
             .required("thing_id", .string), .required("workspace", .nullable(.uuid)),
             .required("before", .nullable(.anyObject), "What changed, as it was."),
             .required("after", .nullable(.anyObject), "What changed, as it became."),

@@ -52,7 +52,8 @@ extension Accounts {
                 returns: .ok(WorkspaceSchemas.outcomes), idempotent: true, handler: addUsers),
             .post(
                 "/api/workspaces/workspaces/{id}/remove_users/", "Remove people from a workspace, or leave it",
-                detail: "Managers remove everybody but owners, owners also those; anybody leaves. The last owner stays.",
+                detail:
+                    "Managers remove everybody but owners, owners also those; anybody leaves. The last owner stays.",
                 access: .may(.readWorkspaces), body: WorkspaceSchemas.bulk(withRole: false),
                 returns: .ok(WorkspaceSchemas.outcomes), handler: removeUsers),
             .patch(

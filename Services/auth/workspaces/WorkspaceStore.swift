@@ -77,7 +77,8 @@ enum WorkspaceStore {
 
     static func find(_ id: WorkspaceID, asker: UserID, _ database: Database) async throws -> Workspace? {
         try await database.queryOne(
-            "SELECT \(fragment: columns(asker)) FROM workspaces w WHERE w.id = \(id)").map(workspace)
+            "SELECT \(fragment: columns(asker)) FROM workspaces w WHERE w.id = \(id)"
+        ).map(workspace)
     }
 
     // MARK: Changes
@@ -90,7 +91,8 @@ enum WorkspaceStore {
     /// The workspace, locked until the transaction ends.
     static func lock(_ id: WorkspaceID, asker: UserID, _ tx: borrowing Transaction) async throws -> Workspace? {
         try await tx.queryOne(
-            "SELECT \(fragment: columns(asker)) FROM workspaces w WHERE w.id = \(id) FOR UPDATE OF w").map(workspace)
+            "SELECT \(fragment: columns(asker)) FROM workspaces w WHERE w.id = \(id) FOR UPDATE OF w"
+        ).map(workspace)
     }
 
     /// Writes a locked workspace back under its next version.
