@@ -66,12 +66,19 @@ struct UserFilter: Sendable {
     }
 
     /// Whether the table of counts knows how many there are.
-    fileprivate var isCounted: Bool {
-        let texts: [Any?] = [
-            only, search, email, username, firstName, lastName, phone, workspace, created.from, created.until,
-            updated.from, updated.until, loggedIn.from, loggedIn.until,
+    fileprivate var isCounted: Bool { search == nil && !isNarrowed }
+    /// Whether a search is all that was asked for.
+    fileprivate var isOnlySearched: Bool {
+        let kinds: [Any?] = [role, status, isActive, isStaff, isSuperuser, isVerified]
+        return !isNarrowed && kinds.allSatisfy { $0 == nil }
+    }
+
+    private var isNarrowed: Bool {
+        let others: [Any?] = [
+            only, email, username, firstName, lastName, phone, workspace, created.from, created.until, updated.from,
+            updated.until, loggedIn.from, loggedIn.until,
         ]
-        return texts.allSatisfy { $0 == nil }
+        return others.contains { $0 != nil }
     }
 }
 
@@ -79,8 +86,10 @@ struct UserFilter: Sendable {
 enum ReadUsers {
     /// Counting further costs more than anybody gains from it (contract: exact up to 100,000).
     static let exactMax = 100_000
-    /// A search with no more matches than this is sorted; one with more is found by walking the order.
-    private static let matchesMax = 1_000
+    /// No more than this are gathered and sorted; of more, some are found soon by walking the order.
+    private static let sortedMax = 1_000
+    /// How far an order is walked before everybody who is meant is gathered after all.
+    private static let walkedMax = 10_000
 
     struct Listed: Sendable {
         let accounts: [Account]
@@ -91,98 +100,162 @@ enum ReadUsers {
 
     static func page(_ filter: UserFilter, _ page: Page, _ database: Database) async throws -> Listed {
         let matching = try await matching(filter.search, database)
-        var condition = conditions(filter)
-        if let matching { condition = "\(fragment: condition) AND \(fragment: matching.condition)" }
-        let seek = try page.cursor.map { try position(filter, $0) } ?? ""
-        let order = ordering(filter)
-        let rows = try await database.query(
-            // The ids first, which an order's index has: a far page reads no people it does not show.
-            """
-            SELECT \(fragment: AccountStore.columns) FROM (
-                SELECT u.id FROM users u WHERE \(fragment: condition) \(fragment: seek)
-                ORDER BY \(fragment: order) LIMIT \(page.size + 1) OFFSET \(page.offset)) AS p
-            JOIN users u ON u.id = p.id ORDER BY \(fragment: order)
-            """)
-        var accounts = try rows.map(AccountStore.account)
+        // How many there are of a kind is known, and says how to look for them.
+        let known = filter.isCounted ? try await countKinds(filter, database) : nil
+        let ask = Asked(
+            filter: filter, page: page, seek: try page.cursor.map { try position(filter, $0) } ?? "",
+            order: ordering(filter))
+        var accounts = try await accounts(ask, matching, known: known, database)
         let hasMore = accounts.count > page.size
         if hasMore { accounts.removeLast() }
         let next = hasMore ? accounts.last.map { Cursor([value(of: $0, filter.order), .string($0.id.text)]) } : nil
-        // A first page that holds everything has counted it.
-        let total: Total =
-            if page.offset == 0, page.cursor == nil, !hasMore { .exact(accounts.count) } else {
-                try await total(filter, condition, matching, database)
-            }
+        let total: Total
+        if let known {
+            total = .exact(known)
+        } else if page.offset == 0, page.cursor == nil, !hasMore {
+            // A first page that holds everybody has counted them.
+            total = .exact(accounts.count)
+        } else {
+            total = try await count(filter, matching, database)
+        }
         return Listed(accounts: accounts, total: total, next: next)
+    }
+
+    private struct Asked {
+        let filter: UserFilter
+        let page: Page
+        /// Nothing, or what comes after the cursor.
+        let seek: Query
+        let order: Query
+    }
+
+    /// One more than the page holds, if there are so many.
+    private static func accounts(
+        _ ask: Asked, _ matching: Matching?, known: Int?, _ database: Database
+    ) async throws -> [Account] {
+        let condition = conditions(ask.filter)
+        switch matching {
+        case .few(let ids):
+            let few: Query = "SELECT u.* FROM users u WHERE u.id = ANY (\(ids)) AND \(fragment: condition)"
+            return try await read(few, ask, database)
+        case .many(let search):
+            let near: Query = """
+                SELECT u.* FROM (SELECT u.* FROM users u WHERE TRUE \(fragment: ask.seek)
+                                 ORDER BY \(fragment: ask.order) LIMIT \(walkedMax)) AS u
+                WHERE \(fragment: condition) AND \(fragment: walked(search))
+                """
+            let found = try await read(near, ask, database)
+            if found.count > ask.page.size { return found }
+            let all: Query = """
+                SELECT u.* FROM (\(fragment: ids(search, max: exactMax))) AS m JOIN users u ON u.id = m.id
+                WHERE \(fragment: condition)
+                """
+            return try await read(all, ask, database)
+        case nil:
+            if known == 0 { return [] }
+            if let known, known <= sortedMax {
+                // Rare kinds have an index of their own, and walking an order in search of them would take long.
+                return try await read("SELECT u.* FROM users u WHERE \(fragment: condition)", ask, database)
+            }
+            let rows = try await database.query(
+                // The ids first, which an order's index has: a far page reads no people it does not show.
+                """
+                SELECT \(fragment: AccountStore.columns) FROM (
+                    SELECT u.id FROM users u WHERE \(fragment: condition) \(fragment: ask.seek)
+                    ORDER BY \(fragment: ask.order) LIMIT \(ask.page.size + 1) OFFSET \(ask.page.offset)) AS p
+                JOIN users u ON u.id = p.id ORDER BY \(fragment: ask.order)
+                """)
+            return try rows.map(AccountStore.account)
+        }
+    }
+
+    /// A page of those `source` finds, which are found first and then sorted: OFFSET 0 keeps the two apart.
+    private static func read(_ source: Query, _ ask: Asked, _ database: Database) async throws -> [Account] {
+        try await database.query(
+            """
+            SELECT \(fragment: AccountStore.columns) FROM (\(fragment: source) OFFSET 0) AS u
+            WHERE TRUE \(fragment: ask.seek)
+            ORDER BY \(fragment: ask.order) LIMIT \(ask.page.size + 1) OFFSET \(ask.page.offset)
+            """
+        ).map(AccountStore.account)
     }
 
     // MARK: Counting
 
-    private static func total(
-        _ filter: UserFilter, _ condition: Query, _ matching: Matching?, _ database: Database
+    private static func countKinds(_ filter: UserFilter, _ database: Database) async throws -> Int {
+        let row = try await database.queryOne(
+            "SELECT coalesce(sum(n), 0)::bigint AS n FROM user_counts u WHERE \(fragment: kinds(filter))")
+        return try row.map { try $0["n"] } ?? 0
+    }
+
+    private static func count(
+        _ filter: UserFilter, _ matching: Matching?, _ database: Database
     ) async throws -> Total {
-        if filter.isCounted {
-            let row = try await database.queryOne(
-                "SELECT coalesce(sum(n), 0)::bigint AS n FROM user_counts u WHERE \(fragment: kinds(filter))")
-            return .exact(try row.map { try $0["n"] } ?? 0)
+        let condition = conditions(filter)
+        let counted: Query
+        switch matching {
+        case .few(let ids): counted = "SELECT 1 FROM users u WHERE u.id = ANY (\(ids)) AND \(fragment: condition)"
+        case .many(let search) where filter.isOnlySearched: counted = ids(search, max: exactMax + 1)
+        case .many(let search):
+            counted = """
+                SELECT 1 FROM (\(fragment: ids(search, max: exactMax + 1))) AS m JOIN users u ON u.id = m.id
+                WHERE \(fragment: condition)
+                """
+        case nil: counted = "SELECT 1 FROM users u WHERE \(fragment: condition)"
         }
-        let counted: Query =
-            if let matching, matching.isBroad {
-                """
-                SELECT 1 FROM (\(fragment: matching.ids(max: exactMax + 1))) AS m JOIN users u ON u.id = m.id
-                WHERE \(fragment: conditions(filter)) LIMIT \(exactMax + 1)
-                """
-            } else {
-                "SELECT 1 FROM users u WHERE \(fragment: condition) LIMIT \(exactMax + 1)"
-            }
-        let row = try await database.queryOne("SELECT count(*) AS n FROM (\(fragment: counted)) AS counted")
+        let row = try await database.queryOne(
+            "SELECT count(*) AS n FROM (SELECT FROM (\(fragment: counted)) AS c LIMIT \(exactMax + 1)) AS counted")
         let count: Int = try row.map { try $0["n"] } ?? 0
         guard count > exactMax else { return .exact(count) }
         let plan = try await database.queryOne(
             "EXPLAIN (FORMAT JSON) SELECT 1 FROM users u WHERE \(fragment: condition)")
         let json = try plan.map { try JSON.parse($0.decode(0, as: String.self)) }
-        return .estimate(max(count, json?[0]?["Plan"]?["Plan Rows"]?.int ?? count))
+        // Of a search the plan knows little; at least so many there are.
+        let guess = matching == nil ? json?[0]?["Plan"]?["Plan Rows"]?.int ?? count : count
+        return .estimate(max(count, guess))
     }
 
     // MARK: Searching
 
-    private struct Matching {
-        let search: UserSearch
-        /// More than are worth sorting.
-        let isBroad: Bool
-        let condition: Query
-
-        func ids(max: Int) -> Query { ReadUsers.ids(search, max: max) }
+    private enum Matching {
+        /// All of them.
+        case few([UserID])
+        case many(UserSearch)
     }
 
-    /// Whom the search means: a few ids, or so many that walking the order finds a page of them soon.
+    /// Whom the search means. The index of words is slow for what many are called, so it comes last.
     private static func matching(_ search: UserSearch?, _ database: Database) async throws -> Matching? {
         guard let search else { return nil }
-        let found: [UserID] = try await database.query(ids(search, max: matchesMax + 1)).map { try $0["id"] }
-        guard found.count > matchesMax else {
-            return Matching(search: search, isBroad: false, condition: "u.id = ANY (\(found))")
+        var found: Set<UserID> = []
+        for source in [beginning(search, max: sortedMax + 1), named(search, sortedMax + 1)].compactMap({ $0 }) {
+            for row in try await database.query(source) { found.insert(try row["id"]) }
+            if found.count > sortedMax { return .many(search) }
         }
-        return Matching(search: search, isBroad: true, condition: walked(search))
+        return .few(found.sorted())
     }
 
     /// Every person the search means, at most `max` from each index: each is read no further than that.
     private static func ids(_ search: UserSearch, max: Int) -> Query {
+        let sources = [beginning(search, max: max), named(search, max)].compactMap { $0 }
+        guard let first = sources.first else { return "SELECT u.id FROM users u WHERE FALSE" }
+        return sources.dropFirst().reduce(first) { "\(fragment: $0) UNION \(fragment: $1)" }
+    }
+
+    /// People of whom something begins so.
+    private static func beginning(_ search: UserSearch, max: Int) -> Query? {
         switch search {
         case .digits(let digits):
-            return """
-                SELECT id FROM (\(fragment: begins("u.phone_digits", digits, max))
-                                UNION \(fragment: begins("u.email_folded", digits, max))
-                                UNION \(fragment: begins("u.username_folded", digits, max))) AS found LIMIT \(max)
-                """
+            """
+            \(fragment: begins("u.phone_digits", digits, max)) UNION \(fragment: begins("u.email_folded", digits, max))
+            UNION \(fragment: begins("u.username_folded", digits, max))
+            """
         case .word(let word):
-            return """
-                SELECT id FROM (\(fragment: begins("u.email_folded", word, max))
-                                UNION \(fragment: begins("u.username_folded", word, max))
-                                UNION \(fragment: begins("u.first_name_folded", word, max))
-                                UNION \(fragment: begins("u.last_name_folded", word, max))
-                                UNION \(fragment: named(search.words, max))) AS found LIMIT \(max)
-                """
-        case .words(let words):
-            return "SELECT id FROM \(fragment: named(words, max)) AS found LIMIT \(max)"
+            """
+            \(fragment: begins("u.email_folded", word, max)) UNION \(fragment: begins("u.username_folded", word, max))
+            UNION \(fragment: begins("u.first_name_folded", word, max))
+            UNION \(fragment: begins("u.last_name_folded", word, max))
+            """
+        case .words: nil
         }
     }
 
@@ -193,15 +266,18 @@ enum ReadUsers {
         """
     }
 
-    /// People with words in their name that begin so. Short beginnings are too many to gather from the index of words;
-    /// they are found at the beginning of either name, as above.
-    private static func named(_ words: [String], _ max: Int) -> Query {
-        guard words.contains(where: { $0.unicodeScalars.count >= UserSearch.gatheredMin }) else {
-            return "(SELECT u.id FROM users u WHERE FALSE)"
+    /// People with words in their name that begin so. A short beginning alone is that of too many; those are found at the
+    /// beginning of either name, as above.
+    private static func named(_ search: UserSearch, _ max: Int) -> Query? {
+        switch search {
+        case .digits: return nil
+        case .word(let word) where word.unicodeScalars.count < UserSearch.gatheredMin: return nil
+        case .word, .words: break
         }
         return """
             (SELECT u.id FROM users u
-             WHERE to_tsvector('simple', u.first_name || ' ' || u.last_name) @@ \(UserSearch.query(words))::tsquery
+             WHERE to_tsvector('simple', u.first_name || ' ' || u.last_name) @@
+                   \(UserSearch.query(search.words))::tsquery
              LIMIT \(max))
             """
     }
