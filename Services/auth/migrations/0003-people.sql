@@ -76,8 +76,11 @@ END
 $$;
 CREATE FUNCTION users_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM user_counts_add(OLD.role, OLD.status, OLD.is_staff, OLD.is_superuser, OLD.is_verified, -1);
-    PERFORM user_counts_add(NEW.role, NEW.status, NEW.is_staff, NEW.is_superuser, NEW.is_verified, 1);
+    -- Always in the same order, so that two changes in opposite directions do not wait for each other.
+    PERFORM user_counts_add(t.role, t.status, t.is_staff, t.is_superuser, t.is_verified, t.n) FROM (
+        SELECT OLD.role, OLD.status, OLD.is_staff, OLD.is_superuser, OLD.is_verified, -1
+        UNION ALL SELECT NEW.role, NEW.status, NEW.is_staff, NEW.is_superuser, NEW.is_verified, 1
+        ORDER BY 1, 2, 3, 4, 5) AS t (role, status, is_staff, is_superuser, is_verified, n);
     RETURN NULL;
 END
 $$;
