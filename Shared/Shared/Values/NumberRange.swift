@@ -30,12 +30,14 @@ public struct NumberRange: Hashable, Sendable {
     public init?(_ text: String) {
         let trimmed = text.trimmingWhitespace()
         // Checked before it is taken apart: the text may be as long as a request body.
-        guard trimmed.utf8.count <= 64 else { return nil }
+        guard trimmed.utf8.count <= 64, trimmed.hasPrefix("+") else { return nil }
         if trimmed.hasSuffix("*") {
             self.init(prefix: trimmed.dropLast())
-        } else if let dash = trimmed.dropFirst().firstRange(of: "-+") {
-            self.init(from: String(trimmed[..<dash.lowerBound]), to: String(trimmed[dash.lowerBound...].dropFirst()))
-        } else if let number = PhoneNumber(trimmed) {
+        } else if let plus = trimmed.lastIndex(of: "+"), plus > trimmed.startIndex {
+            let from = trimmed[..<plus].trimmingWhitespace()
+            guard from.hasSuffix("-") else { return nil }
+            self.init(from: String(from.dropLast()), to: String(trimmed[plus...]))
+        } else if trimmed.last?.isNumber == true, let number = PhoneNumber(trimmed) {
             self.init(number)
         } else {
             return nil
