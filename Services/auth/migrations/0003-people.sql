@@ -1,23 +1,27 @@
 -- ── Finding people ──────────────────────────────────────────────────────────────────────────────────────────────────
 
--- As they are compared. Columns rather than expressions: only a column can be read from its index alone.
+-- As they are compared. Columns rather than expressions: only a column can be read from its index alone. Texts compare by
+-- code point ("C"), which one index serves both for the order and for "begins with".
 ALTER TABLE users
-    ADD COLUMN first_name_folded text NOT NULL GENERATED ALWAYS AS (lower(first_name)) STORED,
-    ADD COLUMN last_name_folded text NOT NULL GENERATED ALWAYS AS (lower(last_name)) STORED,
-    ADD COLUMN phone_digits text GENERATED ALWAYS AS (ltrim(phone, '+')) STORED,
-    ADD COLUMN email_domain text NOT NULL GENERATED ALWAYS AS (split_part(email_folded, '@', 2)) STORED;
+    ALTER COLUMN email_folded TYPE text COLLATE "C",
+    ALTER COLUMN username_folded TYPE text COLLATE "C",
+    ADD COLUMN first_name_folded text COLLATE "C" NOT NULL GENERATED ALWAYS AS (lower(first_name)) STORED,
+    ADD COLUMN last_name_folded text COLLATE "C" NOT NULL GENERATED ALWAYS AS (lower(last_name)) STORED,
+    ADD COLUMN phone_digits text COLLATE "C" GENERATED ALWAYS AS (ltrim(phone, '+')) STORED,
+    ADD COLUMN email_domain text NOT NULL GENERATED ALWAYS AS (split_part(email_folded, '@', 2)) STORED,
+    -- Who never logged in comes before everybody who did.
+    ADD COLUMN last_login_order timestamptz NOT NULL
+        GENERATED ALWAYS AS (coalesce(last_login, '-infinity'::timestamptz)) STORED;
 
--- Every order of the list has an index that also gives the id, so that a page can begin after any person. Texts compare
--- by code point ("C"), which one index serves both for the order and for "begins with".
-CREATE INDEX users_by_email ON users (email_folded COLLATE "C", id);
-CREATE INDEX users_by_username ON users (username_folded COLLATE "C", id);
-CREATE INDEX users_by_first_name ON users (first_name_folded COLLATE "C", id);
-CREATE INDEX users_by_last_name ON users (last_name_folded COLLATE "C", id);
+-- Every order of the list has an index that also gives the id, so that a page can begin after any person.
+CREATE INDEX users_by_email ON users (email_folded, id);
+CREATE INDEX users_by_username ON users (username_folded, id);
+CREATE INDEX users_by_first_name ON users (first_name_folded, id);
+CREATE INDEX users_by_last_name ON users (last_name_folded, id);
 CREATE INDEX users_by_creation ON users (created_at, id);
 CREATE INDEX users_by_change ON users (updated_at, id);
--- Who never logged in comes before everybody who did.
-CREATE INDEX users_by_login ON users (coalesce(last_login, '-infinity'::timestamptz), id);
-CREATE INDEX users_by_phone ON users (phone_digits COLLATE "C", id) WHERE phone_digits IS NOT NULL;
+CREATE INDEX users_by_login ON users (last_login_order, id);
+CREATE INDEX users_by_phone ON users (phone_digits, id) WHERE phone_digits IS NOT NULL;
 -- Whom a blocked domain concerns.
 CREATE INDEX users_by_domain ON users (email_domain);
 

@@ -7,8 +7,9 @@ enum ReadUsers {
     /// Counting further costs more than anybody gains from it (contract: exact up to 100,000).
     static let exactMax = 100_000
     /// No more than this are gathered and sorted; of more, some are found soon by walking the order.
-    private static let sortedMax = 1_000
-    /// How far an order is walked before everybody who is meant is gathered after all.
+    private static let sortedMax = 2_500
+    /// How far an order is walked before everybody who is meant is gathered after all: those with an old address may all
+    /// stand at its other end.
     private static let walkedMax = 10_000
 
     struct Listed: Sendable {
@@ -19,144 +20,146 @@ enum ReadUsers {
     }
 
     static func page(_ filter: UserFilter, _ page: Page, _ database: Database) async throws -> Listed {
-        let matching = try await matching(filter.search, database)
-        // How many there are of a kind is known, and says how to look for them.
-        let known = filter.isCounted ? try await countKinds(filter, database) : nil
-        let ask = Asked(
+        let reader = Reader(
             filter: filter, page: page, seek: try page.cursor.map { try position(filter, $0) } ?? "",
-            order: ordering(filter))
-        var accounts = try await accounts(ask, matching, known: known, database)
+            order: ordering(filter), database: database)
+        let number = try await reader.number()
+        var accounts = try await reader.accounts(number)
         let hasMore = accounts.count > page.size
         if hasMore { accounts.removeLast() }
         let next = hasMore ? accounts.last.map { Cursor([value(of: $0, filter.order), .string($0.id.text)]) } : nil
-        let total: Total
-        if let known {
-            total = .exact(known)
-        } else if page.offset == 0, page.cursor == nil, !hasMore {
-            // A first page that holds everybody has counted them.
-            total = .exact(accounts.count)
-        } else {
-            total = try await count(filter, matching, database)
-        }
-        return Listed(accounts: accounts, total: total, next: next)
+        return Listed(accounts: accounts, total: try await reader.total(number), next: next)
     }
 
-    private struct Asked {
+    /// How many are meant, as far as it decides how to look for them.
+    private enum Number {
+        /// The table of counts knows.
+        case counted(Int)
+        /// So few that they were counted.
+        case few(Int)
+        case many
+    }
+
+    /// One reading of the list.
+    private struct Reader {
         let filter: UserFilter
         let page: Page
         /// Nothing, or what comes after the cursor.
         let seek: Query
         let order: Query
-    }
+        let database: Database
 
-    /// One more than the page holds, if there are so many.
-    private static func accounts(
-        _ ask: Asked, _ matching: Matching?, known: Int?, _ database: Database
-    ) async throws -> [Account] {
-        let condition = conditions(ask.filter)
-        switch matching {
-        case .few(let ids):
-            let few: Query = "SELECT u.* FROM users u WHERE u.id = ANY (\(ids)) AND \(fragment: condition)"
-            return try await read(few, ask, database)
-        case .many(let search):
-            let near: Query = """
-                SELECT u.* FROM (SELECT u.* FROM users u WHERE TRUE \(fragment: ask.seek)
-                                 ORDER BY \(fragment: ask.order) LIMIT \(walkedMax)) AS u
-                WHERE \(fragment: condition) AND \(fragment: walked(search))
-                """
-            let found = try await read(near, ask, database)
-            if found.count > ask.page.size { return found }
-            let all: Query = """
-                SELECT u.* FROM (\(fragment: ids(search, max: exactMax))) AS m JOIN users u ON u.id = m.id
+        /// Plans for these values: a plan for any values cannot tell a range that holds nobody from one that holds all.
+        private func rows(_ query: Query) async throws -> Rows {
+            try await database.pipeline([
+                "SELECT set_config('plan_cache_mode', 'force_custom_plan', true) AS mode", query,
+            ])[1]
+        }
+
+        private func count(_ source: Query, max: Int) async throws -> Int {
+            let found = try await rows(
+                "SELECT count(*) AS n FROM (SELECT FROM (\(fragment: source)) AS c LIMIT \(max)) AS counted")
+            return try found.first.map { try $0["n"] } ?? 0
+        }
+
+        func number() async throws -> Number {
+            if filter.isCounted {
+                let found = try await database.queryOne(
+                    "SELECT coalesce(sum(n), 0)::bigint AS n FROM user_counts u WHERE \(fragment: kinds(filter))")
+                return .counted(try found.map { try $0["n"] } ?? 0)
+            }
+            if let search = filter.search {
+                // The index of words is slow for what many are called, so it comes last.
+                if let starts = beginning(search, max: sortedMax + 1) {
+                    guard try await count(starts, max: sortedMax + 1) <= sortedMax else { return .many }
+                }
+                guard try await count(ids(search, max: sortedMax + 1), max: sortedMax + 1) <= sortedMax else {
+                    return .many
+                }
+            }
+            let found = try await count(everybody(max: sortedMax + 1), max: sortedMax + 1)
+            return found <= sortedMax ? .few(found) : .many
+        }
+
+        /// All who are meant, in no order. Of a search at most `max` from each index.
+        private func everybody(max: Int) -> Query {
+            let condition = conditions(filter)
+            guard let search = filter.search else { return "SELECT u.* FROM users u WHERE \(fragment: condition)" }
+            return """
+                SELECT u.* FROM (\(fragment: ids(search, max: max))) AS m JOIN users u ON u.id = m.id
                 WHERE \(fragment: condition)
                 """
-            return try await read(all, ask, database)
-        case nil:
-            if known == 0 { return [] }
-            if let known, known <= sortedMax {
-                // Rare kinds have an index of their own, and walking an order in search of them would take long.
-                return try await read("SELECT u.* FROM users u WHERE \(fragment: condition)", ask, database)
+        }
+
+        /// A far page lies beyond any walk worth repeating.
+        private var isFar: Bool { filter.search == nil && page.offset >= walkedMax / 2 }
+
+        /// One more than the page holds, if there are so many.
+        func accounts(_ number: Number) async throws -> [Account] {
+            switch number {
+            case .counted(0), .few(0): return []
+            case .few: return try await sorted(everybody(max: sortedMax + 1))
+            case .counted(let count) where count <= sortedMax: return try await sorted(everybody(max: 0))
+            case .counted where filter.isEmpty: return try await walked()
+            case .counted where isFar, .many where isFar: return try await walked()
+            case .counted, .many:
+                // Ordered at each step, or the walk would not end with the page.
+                let near = try await sorted(
+                    """
+                    SELECT u.* FROM (SELECT u.* FROM users u WHERE TRUE \(fragment: seek)
+                                     ORDER BY \(fragment: order) LIMIT \(walkedMax)) AS u
+                    WHERE \(fragment: conditions(filter)) AND \(fragment: filter.search.map(judged) ?? "TRUE")
+                    ORDER BY \(fragment: order)
+                    """)
+                return near.count > page.size ? near : try await sorted(everybody(max: exactMax))
             }
-            let answers = try await database.pipeline([
-                // A plan for these values: one for any values cannot tell a range that holds nobody from one that holds
-                // all, and walks the whole order for it.
-                "SELECT set_config('plan_cache_mode', 'force_custom_plan', true) AS mode",
-                // The ids first, which an order's index has: a far page reads no people it does not show.
+        }
+
+        /// A page of those `source` finds. They are found first and sorted then: OFFSET 0 keeps the two apart.
+        private func sorted(_ source: Query) async throws -> [Account] {
+            try await rows(
+                """
+                SELECT \(fragment: AccountStore.columns) FROM (\(fragment: source) OFFSET 0) AS u
+                WHERE TRUE \(fragment: seek)
+                ORDER BY \(fragment: order) LIMIT \(page.size + 1) OFFSET \(page.offset)
+                """
+            ).map(AccountStore.account)
+        }
+
+        /// A page in its order: the ids first, which an order's index has, so that a far page reads nobody it does not show.
+        private func walked() async throws -> [Account] {
+            try await rows(
                 """
                 SELECT \(fragment: AccountStore.columns) FROM (
-                    SELECT u.id FROM users u WHERE \(fragment: condition) \(fragment: ask.seek)
-                    ORDER BY \(fragment: ask.order) LIMIT \(ask.page.size + 1) OFFSET \(ask.page.offset)) AS p
-                JOIN users u ON u.id = p.id ORDER BY \(fragment: ask.order)
-                """,
-            ])
-            return try answers[1].map(AccountStore.account)
-        }
-    }
-
-    /// A page of those `source` finds, which are found first and then sorted: OFFSET 0 keeps the two apart.
-    private static func read(_ source: Query, _ ask: Asked, _ database: Database) async throws -> [Account] {
-        try await database.query(
-            """
-            SELECT \(fragment: AccountStore.columns) FROM (\(fragment: source) OFFSET 0) AS u
-            WHERE TRUE \(fragment: ask.seek)
-            ORDER BY \(fragment: ask.order) LIMIT \(ask.page.size + 1) OFFSET \(ask.page.offset)
-            """
-        ).map(AccountStore.account)
-    }
-
-    // MARK: Counting
-
-    private static func countKinds(_ filter: UserFilter, _ database: Database) async throws -> Int {
-        let row = try await database.queryOne(
-            "SELECT coalesce(sum(n), 0)::bigint AS n FROM user_counts u WHERE \(fragment: kinds(filter))")
-        return try row.map { try $0["n"] } ?? 0
-    }
-
-    private static func count(
-        _ filter: UserFilter, _ matching: Matching?, _ database: Database
-    ) async throws -> Total {
-        let condition = conditions(filter)
-        let counted: Query
-        switch matching {
-        case .few(let ids): counted = "SELECT 1 FROM users u WHERE u.id = ANY (\(ids)) AND \(fragment: condition)"
-        case .many(let search) where filter.isOnlySearched: counted = ids(search, max: exactMax + 1)
-        case .many(let search):
-            counted = """
-                SELECT 1 FROM (\(fragment: ids(search, max: exactMax + 1))) AS m JOIN users u ON u.id = m.id
-                WHERE \(fragment: condition)
+                    SELECT u.id FROM users u WHERE \(fragment: conditions(filter)) \(fragment: seek)
+                    ORDER BY \(fragment: order) LIMIT \(page.size + 1) OFFSET \(page.offset)) AS p
+                JOIN users u ON u.id = p.id ORDER BY \(fragment: order)
                 """
-        case nil: counted = "SELECT 1 FROM users u WHERE \(fragment: condition)"
+            ).map(AccountStore.account)
         }
-        let row = try await database.queryOne(
-            "SELECT count(*) AS n FROM (SELECT FROM (\(fragment: counted)) AS c LIMIT \(exactMax + 1)) AS counted")
-        let count: Int = try row.map { try $0["n"] } ?? 0
-        guard count > exactMax else { return .exact(count) }
-        let plan = try await database.queryOne(
-            "EXPLAIN (FORMAT JSON) SELECT 1 FROM users u WHERE \(fragment: condition)")
-        let json = try plan.map { try JSON.parse($0.decode(0, as: String.self)) }
-        // Of a search the plan knows little; at least so many there are.
-        let guess = matching == nil ? json?[0]?["Plan"]?["Plan Rows"]?.int ?? count : count
-        return .estimate(max(count, guess))
+
+        func total(_ number: Number) async throws -> Total {
+            switch number {
+            case .counted(let count), .few(let count): return .exact(count)
+            case .many: break
+            }
+            let max = exactMax + 1
+            let found =
+                if let search = filter.search, filter.isOnlySearched {
+                    try await count(ids(search, max: max), max: max)
+                } else {
+                    try await count(everybody(max: max), max: max)
+                }
+            guard found > exactMax else { return .exact(found) }
+            // Of a search the plan knows little; so many there are at least.
+            guard filter.search == nil else { return .estimate(found) }
+            let plan = try await database.queryOne("EXPLAIN (FORMAT JSON) \(fragment: everybody(max: max))")
+            let json = try plan.map { try JSON.parse($0.decode(0, as: String.self)) }
+            return .estimate(Swift.max(found, json?[0]?["Plan"]?["Plan Rows"]?.int ?? found))
+        }
     }
 
     // MARK: Searching
-
-    private enum Matching {
-        /// All of them.
-        case few([UserID])
-        case many(UserSearch)
-    }
-
-    /// Whom the search means. The index of words is slow for what many are called, so it comes last.
-    private static func matching(_ search: UserSearch?, _ database: Database) async throws -> Matching? {
-        guard let search else { return nil }
-        var found: Set<UserID> = []
-        for source in [beginning(search, max: sortedMax + 1), named(search, sortedMax + 1)].compactMap({ $0 }) {
-            for row in try await database.query(source) { found.insert(try row["id"]) }
-            if found.count > sortedMax { return .many(search) }
-        }
-        return .few(found.sorted())
-    }
 
     /// Every person the search means, at most `max` from each index: each is read no further than that.
     private static func ids(_ search: UserSearch, max: Int) -> Query {
@@ -185,8 +188,7 @@ enum ReadUsers {
 
     private static func begins(_ column: Query, _ text: String, _ max: Int) -> Query {
         """
-        (SELECT u.id FROM users u WHERE \(fragment: column) COLLATE "C" >= \(text)
-            AND \(fragment: column) COLLATE "C" < \(text + TextRange.end) LIMIT \(max))
+        (SELECT u.id FROM users u WHERE \(fragment: column) >= \(text) AND \(fragment: column) < \(text + TextRange.end) LIMIT \(max))
         """
     }
 
@@ -207,7 +209,7 @@ enum ReadUsers {
     }
 
     /// The same as `ids` says, judged person by person.
-    private static func walked(_ search: UserSearch) -> Query {
+    private static func judged(_ search: UserSearch) -> Query {
         func begins(_ column: Query, _ text: String) -> Query { "starts_with(\(fragment: column), \(text))" }
         func holds(_ word: String) -> Query {
             "strpos(' ' || u.first_name_folded || ' ' || u.last_name_folded, \(" " + word)) > 0"
@@ -259,9 +261,9 @@ enum ReadUsers {
         if let only = filter.only { add("u.id = \(only)") }
         if let email = filter.email { add("u.email_folded = \(email)") }
         if let username = filter.username { add("u.username_folded = \(username)") }
-        if let name = filter.firstName { add("u.first_name_folded COLLATE \"C\" = lower(\(name))") }
-        if let name = filter.lastName { add("u.last_name_folded COLLATE \"C\" = lower(\(name))") }
-        if let phone = filter.phone { add("u.phone_digits COLLATE \"C\" = \(String(phone.text.dropFirst()))") }
+        if let name = filter.firstName { add("u.first_name_folded = lower(\(name))") }
+        if let name = filter.lastName { add("u.last_name_folded = lower(\(name))") }
+        if let phone = filter.phone { add("u.phone_digits = \(String(phone.text.dropFirst()))") }
         if let workspace = filter.workspace {
             add("u.id IN (SELECT m.user_id FROM memberships m WHERE m.workspace_id = \(workspace))")
         }
@@ -282,11 +284,11 @@ enum ReadUsers {
         switch order {
         case .createdAt: "u.created_at"
         case .updatedAt: "u.updated_at"
-        case .lastLogin: "coalesce(u.last_login, '-infinity'::timestamptz)"
-        case .email: "u.email_folded COLLATE \"C\""
-        case .username: "u.username_folded COLLATE \"C\""
-        case .firstName: "u.first_name_folded COLLATE \"C\""
-        case .lastName: "u.last_name_folded COLLATE \"C\""
+        case .lastLogin: "u.last_login_order"
+        case .email: "u.email_folded"
+        case .username: "u.username_folded"
+        case .firstName: "u.first_name_folded"
+        case .lastName: "u.last_name_folded"
         }
     }
 

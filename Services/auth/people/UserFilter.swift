@@ -67,9 +67,13 @@ struct UserFilter: Sendable {
     /// Whether the table of counts knows how many there are.
     var isCounted: Bool { search == nil && !isNarrowed }
     /// Whether a search is all that was asked for.
-    var isOnlySearched: Bool {
+    var isOnlySearched: Bool { !isNarrowed && !isOfKind }
+    /// Whether everybody is asked for.
+    var isEmpty: Bool { isCounted && !isOfKind }
+
+    private var isOfKind: Bool {
         let kinds: [Any?] = [role, status, isActive, isStaff, isSuperuser, isVerified]
-        return !isNarrowed && kinds.allSatisfy { $0 == nil }
+        return kinds.contains { $0 != nil }
     }
 
     private var isNarrowed: Bool {
