@@ -23,8 +23,11 @@ enum ReadUsers {
         let reader = Reader(
             filter: filter, page: page, seek: try page.cursor.map { try position(filter, $0) } ?? "",
             order: ordering(filter), database: database)
-        let number = try await reader.number()
-        var accounts = try await reader.accounts(number)
+        var (accounts, number) = try await reader.searched() ?? ([], .many)
+        if case .many = number {
+            number = filter.search == nil ? try await reader.number() : .many
+            accounts = try await reader.accounts(number)
+        }
         let hasMore = accounts.count > page.size
         if hasMore { accounts.removeLast() }
         let next = hasMore ? accounts.last.map { Cursor([value(of: $0, filter.order), .string($0.id.text)]) } : nil
@@ -68,17 +71,33 @@ enum ReadUsers {
                     "SELECT coalesce(sum(n), 0)::bigint AS n FROM user_counts u WHERE \(fragment: kinds(filter))")
                 return .counted(try found.map { try $0["n"] } ?? 0)
             }
-            if let search = filter.search {
-                // The index of words is slow for what many are called, so it comes last.
-                if let starts = beginning(search, max: sortedMax + 1) {
-                    guard try await count(starts, max: sortedMax + 1) <= sortedMax else { return .many }
-                }
-                guard try await count(ids(search, max: sortedMax + 1), max: sortedMax + 1) <= sortedMax else {
-                    return .many
-                }
-            }
             let found = try await count(everybody(max: sortedMax + 1), max: sortedMax + 1)
             return found <= sortedMax ? .few(found) : .many
+        }
+
+        /// What a search finds, if that is few: gathered, counted and sorted at once, since the index of words takes its
+        /// time. nil for what many are called, or without a search.
+        func searched() async throws -> ([Account], Number)? {
+            guard let search = filter.search else { return nil }
+            if let starts = beginning(search, max: sortedMax + 1) {
+                guard try await count(starts, max: sortedMax + 1) <= sortedMax else { return nil }
+            }
+            let most = sortedMax + 1
+            let found = try await rows(
+                """
+                SELECT \(fragment: AccountStore.columns), u.gathered, u.meant FROM (
+                    SELECT u.*, m.gathered, count(*) OVER () AS meant FROM (
+                        SELECT g.id, count(*) OVER () AS gathered FROM (\(fragment: ids(search, max: most))) AS g
+                    ) AS m JOIN users u ON u.id = m.id WHERE \(fragment: conditions(filter)) OFFSET 0) AS u
+                WHERE TRUE \(fragment: seek)
+                ORDER BY \(fragment: order) LIMIT \(page.size + 1) OFFSET \(page.offset)
+                """)
+            guard let first = found.first else {
+                // Nothing here says nothing of other pages, nor of those whom a filter leaves of many.
+                return filter.isOnlySearched && page.offset == 0 && page.cursor == nil ? ([], .few(0)) : nil
+            }
+            guard try first.decode("gathered", as: Int.self) <= sortedMax else { return nil }
+            return (try found.map(AccountStore.account), .few(try first["meant"]))
         }
 
         /// All who are meant, in no order. Of a search at most `max` from each index.
