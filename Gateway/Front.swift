@@ -57,8 +57,8 @@ struct Front: Sendable {
                 if segments.starts(with: ["ws", "relay"]) {
                     owner = .telephony
                     response = try await tunnel(request, to: .telephony, from: address)
-                } else if let entry {
-                    response = try await forward(request, to: entry.owner, from: address)
+                } else if let owner {
+                    response = try await forward(request, to: owner, from: address)
                 } else {
                     // Our own routes log and count themselves.
                     response = await own.respond(to: request)

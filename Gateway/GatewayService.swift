@@ -53,7 +53,8 @@ enum GatewayService {
             let documents = Documents(
                 upstreams: upstreams, client: client, own: { described.json },
                 assets: try? StaticFiles(directory: assets), publicURL: publicURL, log: log)
-            let routes = sockets.routes + documents.routes + [live]
+            let stats = WorkspaceStats(composer: .live({ upstreams.urls($0) }, client: client))
+            let routes = sockets.routes + documents.routes + [live, stats.route]
             let router = Router(
                 routes, program: "gateway", authenticate: { try await tokens.authenticate($0) }, log: log,
                 facesStrangers: true)

@@ -16,6 +16,8 @@ struct Accounts: Sendable {
     struct Settings: Sendable {
         var issuer: String
         var audience: String
+        /// What mails lead to.
+        var publicURL = "http://localhost:8000"
         /// Seconds an access token lives: long enough to be cached, short enough that a lost one matters little.
         var accessLifetime: Duration = .seconds(15 * 60)
         /// A session ends after this long without a refresh of its own expiry: people log in once a month.

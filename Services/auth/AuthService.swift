@@ -23,7 +23,10 @@ enum AuthService {
                 Keys(accounts.keys, program.log),
                 Housekeeping(program.database, program.log),
                 mailer,
-                program.relay(restate: [.authRevocations: { tx in try await SessionStore.restate(tx) }]),
+                program.relay(restate: [
+                    .authRevocations: { tx in try await SessionStore.restate(tx) },
+                    .authBlacklist: { tx in try await BlacklistStore.restate(tx) },
+                ]),
                 tokens,
                 program.server(program.router(Routes.list(accounts), tokens: tokens)),
             ]
@@ -44,7 +47,8 @@ enum AuthService {
     }
 
     private static func signInSettings(_ settings: Settings, _ program: Program) throws -> Accounts.Settings {
-        var made = Accounts.Settings(issuer: program.issuer, audience: Program.audience)
+        var made = Accounts.Settings(
+            issuer: program.issuer, audience: Program.audience, publicURL: program.publicURL)
         made.requireVerification = settings.bool("REQUIRE_EMAIL_VERIFICATION", default: false)
         made.breached = try settings.optional("BREACHED_PASSWORDS_FILE").map { try BreachedPasswords(path: $0) }
         made.serviceName = settings.string("SERVICE_NAME", default: made.serviceName)

@@ -4,7 +4,7 @@ import Shared
 /// Every endpoint of auth, one line each.
 enum Routes {
     static func list(_ accounts: Accounts) -> [Route] {
-        signIn(accounts) + credentials(accounts) + people(accounts)
+        signIn(accounts) + credentials(accounts) + accounts.userRoutes + accounts.workspaceRoutes
     }
 
     private static func signIn(_ accounts: Accounts) -> [Route] {
@@ -116,14 +116,6 @@ enum Routes {
                 "/internal/auth/exchange", "A token for an API key or a password, for the gateway", access: .internal,
                 body: Schemas.credential, returns: .ok(Schemas.exchanged)
             ) { try await accounts.exchange($0) },
-        ]
-    }
-
-    private static func people(_ accounts: Accounts) -> [Route] {
-        [
-            .get("/api/users/users/me/", "Who I am", access: .member, returns: .ok(Schemas.user)) {
-                try await accounts.me($0)
-            }
         ]
     }
 }

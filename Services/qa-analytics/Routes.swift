@@ -16,7 +16,8 @@ enum Routes {
                     .query("business_id", .uuid, "Only calls of this business configuration."),
                 ],
                 returns: .ok(Schemas.overview)
-            ) { try await readOverview($0, database) }
+            ) { try await readOverview($0, database) },
+            WorkspaceFigures.route(database),
         ]
     }
 

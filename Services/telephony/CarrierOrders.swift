@@ -104,6 +104,7 @@ final class CarrierOrders: Component {
         guard let call = try await CallStore.find(order.call, in: telephony.database) else { return }
         if call.status.isTerminal { return try await settle(order, failed: "the call had ended") }
         if order.kind == .dial, let sid = call.sid { return try await placed(order, sid) }
+        if let refusal = try await refusal(order, call) { return try await settle(order, failed: refusal) }
         if order.isLeftover, let sid = try await lookUp(order, from, to) { return try await placed(order, sid) }
         if order.isLeftover {
             guard order.attempts <= Self.attemptsMax else {
@@ -127,6 +128,12 @@ final class CarrierOrders: Component {
                 log.warn("dial.unknown", ("call", "\(order.call.text)"), ("error", "\(why)"))
             }
         }
+    }
+
+    /// Why the customer must not be called any more. An order that may have reached the carrier is looked up first.
+    private func refusal(_ order: CarrierOrder, _ call: Call) async throws -> String? {
+        guard order.kind == .dial, !order.isLeftover, let to = PhoneNumber(call.to) else { return nil }
+        return try await BlockedNumberStore.refusal(to, in: call.workspace, telephony.database).map { "\($0)" }
     }
 
     private func request(_ order: CarrierOrder, _ from: String, _ to: String) -> Carrier.Dial {
@@ -194,6 +201,7 @@ final class CarrierOrders: Component {
                     before: .now() - telephony.policy.reconcileAfter, max: 50, in: telephony.database)
                 for (id, sid) in silent { try await ask(id, sid) }
                 try await OrderStore.sweep(before: .now() - Self.callbacksKept, max: 1000, in: telephony.database)
+                try await BlockedNumberStore.sweep(telephony.database)
             } catch is CancellationError {
                 return
             } catch {

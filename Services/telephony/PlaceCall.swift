@@ -65,6 +65,9 @@ extension Telephony {
         if facts.mustNotCall {
             throw Problem.validation("to_number", "is on the do-not-call list")
         }
+        if facts.isBlocked {
+            throw Problem.validation("to_number", "is on the blacklist")
+        }
         if facts.live >= policy.concurrentMax {
             throw Problem(
                 .rateLimited, "The workspace has \(facts.live) calls at once already; wait until one has ended.",

@@ -12,6 +12,7 @@ enum PlaceCallStore {
     struct Facts: Sendable {
         let isErased: Bool
         let mustNotCall: Bool
+        let isBlocked: Bool
         let limits: [Limit]
         let live: Int
     }
@@ -25,7 +26,8 @@ enum PlaceCallStore {
             SELECT pg_advisory_xact_lock(hashtextextended(\(workspace.text), 0))::text AS locked,
                    EXISTS (SELECT 1 FROM erased_workspaces WHERE workspace_id = \(workspace)) AS erased,
                    EXISTS (SELECT 1 FROM do_not_call
-                           WHERE workspace_id = \(workspace) AND phone_number = \(callee)) AS refused
+                           WHERE workspace_id = \(workspace) AND phone_number = \(callee)) AS refused,
+                   \(fragment: BlockedNumberStore.covers(callee, in: workspace)) AS blocked
             """)
         let limits = try await tx.query(
             """
@@ -35,6 +37,7 @@ enum PlaceCallStore {
         return Facts(
             isErased: try row.map { try $0["erased"] } ?? false,
             mustNotCall: try row.map { try $0["refused"] } ?? false,
+            isBlocked: try row.map { try $0["blocked"] } ?? false,
             limits: try limits.map {
                 Limit(name: try $0["limit"], value: try $0["value"], max: try $0["max"])
             }, live: try await CallStore.liveCount(workspace, tx))

@@ -122,6 +122,7 @@ enum ReactionStore {
             "DELETE FROM business_configs WHERE workspace_id = \(workspace)",
             "DELETE FROM workspace_limits WHERE workspace_id = \(workspace)",
             "DELETE FROM workspace_plans WHERE workspace_id = \(workspace)",
+            "DELETE FROM blocked_numbers WHERE workspace_id = \(workspace)",
         ]
         for statement in statements { _ = try await tx.execute(statement) }
     }

@@ -6,7 +6,7 @@ import Shared
 /// What this program does about what others tell. Runs in the transaction that claims the event.
 extension Telephony {
     static let listensTo: [Topic] = [
-        .knowledgeConfigs, .billingUsage, .billingSubscriptions, .authWorkspaces, .qaScores,
+        .knowledgeConfigs, .billingUsage, .billingSubscriptions, .authWorkspaces, .authBlacklist, .qaScores,
     ]
 
     func react(to envelope: Envelope, _ tx: borrowing Transaction) async throws {
@@ -18,6 +18,7 @@ extension Telephony {
         case Topic.billingSubscriptions.rawValue:
             try await onSubscription(try envelope.event(as: SubscriptionEvent.self), tx)
         case Topic.authWorkspaces.rawValue: try await onWorkspace(try envelope.event(as: WorkspaceEvent.self), tx)
+        case Topic.authBlacklist.rawValue: try await onBlacklist(try envelope.event(as: BlacklistEvent.self), tx)
         case Topic.qaScores.rawValue: try await onScore(try envelope.event(as: ScoreEvent.self), tx)
         default: break
         }
@@ -70,9 +71,12 @@ extension Telephony {
                 try await HumanAgentStore.lock(email: email, in: member.workspaceID, tx)
             }
         if var agent = known {
-            guard agent.user != member.userID || (member.role == .agent && !agent.isActive) else { return }
+            let before = agent
             agent.user = member.userID
             if member.role == .agent { agent.isActive = true }
+            // Who only looks on from now on is given no more calls.
+            if member.role == .viewer { (agent.isActive, agent.isAvailable) = (false, false) }
+            guard agent != before else { return }
             agent.updatedAt = now
             try await HumanAgentStore.save(&agent, tx)
         } else if member.role == .agent {

@@ -102,6 +102,9 @@ extension Telephony {
         guard let to = PhoneNumber(voice.to), let line = try await LineStore.find(to, tx) else {
             return .say(.sentence("The number you have called is not in service."))
         }
+        if let rejection = try await rejection(of: PhoneNumber(voice.from), in: line.workspace, tx) {
+            return .say(rejection)
+        }
         if line.isPaused {
             return .say(.sentence("We are closed at the moment. Please call again later.", language: line.language))
         }

@@ -3,7 +3,9 @@ import Shared
 
 extension Telephony {
     /// Everything this program serves, one line each.
-    var routes: [Route] { calls + escalations + humanAgents + agents + phoneNumbers + carrierRoutes }
+    var routes: [Route] {
+        calls + escalations + humanAgents + agents + phoneNumbers + carrierRoutes + [workspaceFigures]
+    }
 
     /// Document 003 §1.
     private var calls: [Route] {

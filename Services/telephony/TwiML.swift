@@ -18,6 +18,13 @@ struct TwiML: Sendable, Equatable {
         return reply
     }()
 
+    /// Does not pick up: the caller hears that the line is engaged or that nobody is there, and no second is charged.
+    static let reject: TwiML = {
+        var reply = TwiML()
+        reply.element("Reject", [("reason", "rejected")])
+        return reply
+    }()
+
     /// An empty document: the carrier goes on with what it was doing, or hangs up when nothing is left.
     static let nothing = TwiML()
 

@@ -97,7 +97,7 @@ private func claims(_ user: UserID = UserID(), session: SessionID = SessionID(),
             var claims = claims(user)
             claims.issuedAt = issued
             let read = try KeySet(keys: [key])
-                .verify(try key.sign(claims), now: issued, issuer: Self.issuer, audience: "switchboard")
+                .verify(try key.sign(claims), now: issued, issuer: issuer, audience: "switchboard")
             #expect(read.issuedAt == issued)
             #expect(((try? revocations.check(Verified(read))) != nil) == counts, "\(microseconds)")
         }

@@ -71,17 +71,7 @@ struct SignInRig: Sendable {
 
     // MARK: Looking
 
-    /// The mails that wait, oldest first, and those for nobody.
-    func mails() async throws -> [MailMessage] {
-        let rows = try await database.query(
-            "SELECT id, sealed, attempts, created_at FROM mails WHERE user_id IS NOT NULL ORDER BY created_at, id")
-        return try rows.compactMap { row in
-            let due = MailStore.Due(
-                id: try row["id"], sealed: try row["sealed"], attempts: try row["attempts"],
-                createdAt: try row["created_at"])
-            return Self.sender.flatMap { accounts.open(due, from: $0) }
-        }
-    }
+    func mails() async throws -> [MailMessage] { try await accounts.waitingMails() }
 
     /// What stands behind `#token=` in the newest mail with that subject.
     func linkToken(_ subject: String) async throws -> String {
@@ -92,6 +82,20 @@ struct SignInRig: Sendable {
 
     func count(_ query: Query) async throws -> Int {
         try await database.queryOne(query)?.decode(0, as: Int.self) ?? -1
+    }
+}
+
+extension Accounts {
+    /// The mails that wait, oldest first, but for those to nobody.
+    func waitingMails() async throws -> [MailMessage] {
+        let rows = try await database.query(
+            "SELECT id, sealed, attempts, created_at FROM mails WHERE user_id IS NOT NULL ORDER BY created_at, id")
+        return try rows.compactMap { row in
+            let due = MailStore.Due(
+                id: try row["id"], sealed: try row["sealed"], attempts: try row["attempts"],
+                createdAt: try row["created_at"])
+            return SignInRig.sender.flatMap { open(due, from: $0) }
+        }
     }
 }
 

@@ -124,6 +124,7 @@ private struct EventPath: Sendable {
 private struct Bare: Event {
     static let topic = Topic.telephonyLeads
     static let types = ["bench"]
+    static let schemas = [Schema.object(.required("text", .string))]
     let key: String
     let text: String
     var type: String { Self.types[0] }

@@ -18,6 +18,16 @@ import Testing
         #expect(RouteTable().entry(for: segments)?.owner == owner)
     }
 
+    @Test func `what the gateway puts together itself lies in the middle of others' paths`() {
+        func entry(_ path: String) -> RouteTable.Entry? {
+            RouteTable().entry(for: path.split(separator: "/").map(String.init))
+        }
+        let stats = entry("/api/workspaces/workspaces/1/stats")
+        #expect(stats != nil && stats?.owner == nil)
+        #expect(entry("/api/workspaces/workspaces/1/users")?.owner == .auth)
+        #expect(entry("/api/workspaces/workspaces/stats")?.owner == .auth)
+    }
+
     @Test(arguments: ["/", "/api", "/api/v2/calls", "/apix/v1/calls", "/internal/frames", "/metrics", "/openapi.json"])
     func `nobody owns what is not in the table`(_ path: String) {
         #expect(RouteTable().entry(for: path.split(separator: "/").map(String.init)) == nil)

@@ -11,6 +11,7 @@ import TestSupport
 struct Counted: Event {
     static let topic = Topic.telephonyLeads
     static let types = ["tests.counted.v1"]
+    static let schemas = [Schema.object(.required("key", .string), .required("number", .integer))]
     let key: String
     let number: Int
     var type: String { Self.types[0] }

@@ -167,11 +167,11 @@ import Testing
 
 @Suite struct `Topics` {
     @Test func `only state is compacted, and every topic has partitions`() {
-        #expect(Topic.allCases.filter(\.compacted) == [.authRevocations, .knowledgeConfigs])
+        #expect(Topic.allCases.filter(\.compacted) == [.authRevocations, .authBlacklist, .knowledgeConfigs])
         #expect(Topic.allCases.allSatisfy { $0.partitions > 0 })
         #expect(Topic.realtimeFrames.partitions == 1, "a gateway drops frames that come out of order")
         #expect(Topic.telephonyCalls.deadLetters == "telephony.calls.dead")
-        #expect(Set(Topic.allCases.map(\.rawValue)).count == 15)
+        #expect(Set(Topic.allCases.map(\.rawValue)).count == 16)
     }
 }
 

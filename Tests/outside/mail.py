@@ -22,8 +22,14 @@ def mail_to(platform: Platform, address: str, subject: str, number: int = 1):
     return eventually(there, 10, f"a mail '{subject}' to {address}")
 
 
+def token_line(text: str) -> str:
+    """The line that is a token: 32 random bytes in base64url."""
+    return re.search(r"^([A-Za-z0-9_-]{43})$", text, re.MULTILINE).group(1)
+
+
 def token_in(mail) -> str:
     return re.search(r"#token=([\w-]+)", mail.get_content()).group(1)
 
 
-VERIFY, RESET, CHANGED = "Confirm your e-mail address", "Choose a new password", "Your password was changed"
+VERIFY, RESET = "Confirm your e-mail address", "Choose a new password"
+CHANGED, INVITED = "Your password was changed", "You are invited to a workspace"

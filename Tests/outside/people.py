@@ -48,6 +48,19 @@ class Person:
         assert answer.status_code == 200, answer.text
         return cls(platform, answer.json(), email, password)
 
+    def renew(self, cut: bool = True) -> "Person":
+        """Goes on with tokens that say what is true now, as any client does whose access token is refused: waits until it
+        is, unless nothing cut it."""
+        if cut:
+            eventually(lambda: self.ask("GET", "/api/users/users/me/").status_code == 401, 5, "the old token is refused")
+
+        def works():
+            answer = requests.post(self.platform.url + "/api/auth/refresh/", json={"refresh": self.refresh_token}, timeout=20)
+            self.take(checked(answer, 200))
+            return self.ask("GET", "/api/users/users/me/").status_code == 200
+        eventually(works, 5, "a refreshed token works")
+        return self
+
     @property
     def claims(self) -> dict:
         payload = self.token.split(".")[1]

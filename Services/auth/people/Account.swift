@@ -3,7 +3,7 @@ import Postgres
 import Shared
 
 /// A person as auth knows them.
-struct Account: Sendable {
+struct Account: Sendable, Equatable {
     var id: UserID
     var email: EmailAddress
     var username: String

@@ -16,6 +16,7 @@ extension Accounts {
         return try await database.transaction { tx in
             if let (account, changed) = try await AccountStore.promote(email, hash, tx) {
                 tx.publish(UserEvent.updated(account.snapshot))
+                Audit.record("users.promoted", .user, account.id.text, after: account, by: .command, tx)
                 return changed
             }
             let new = NewAccount(
@@ -23,6 +24,7 @@ extension Accounts {
                 workspaceName: "Administration")
             let (account, workspace) = try await AccountStore.insert(new, hash, tx)
             announce(account, workspace, tx)
+            Audit.record("users.created", .user, account.id.text, after: account, by: .command, tx)
             return true
         }
     }

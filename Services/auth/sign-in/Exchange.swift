@@ -31,9 +31,8 @@ extension Accounts {
             guard let (key, account) = try await APIKeyStore.use(APIKey.digest(key), tx) else { return nil }
             return (key, account, try await AccountStore.memberships(of: account.id, tx))
         }
-        guard let (key, account, workspaces) = found, account.status == .active else {
-            throw Problem.unauthorized("This API key is not valid.")
-        }
+        guard let (key, account, workspaces) = found else { throw Problem.unauthorized("This API key is not valid.") }
+        try await requireGoodStanding(account)
         let now = Instant.now()
         return Claims(
             subject: account.id, role: account.role, staff: account.isStaff, workspaces: workspaces,

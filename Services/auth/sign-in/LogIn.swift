@@ -7,8 +7,8 @@ import Shared
 extension Accounts {
     /// `POST /api/auth/login/` with `{email | username, password, otp | recovery_code}`.
     ///
-    /// An unknown person, a wrong password and a closed account answer the same words after the same work, so nobody
-    /// learns who has an account. What else is missing is said only to who knows the password.
+    /// An unknown person and a wrong password answer the same words after the same work, so nobody learns who has an
+    /// account. What else is missing, or that the account is closed, is said only to who knows the password.
     func logIn(_ request: Request) async throws -> Response {
         var form = try await request.form()
         let login = form.optionalString("email", max: 320) ?? form.string("username", max: 320)
@@ -25,7 +25,7 @@ extension Accounts {
     }
 
     /// The person with this login, password and, if they have one, second factor.
-    /// - Throws: 401 for anyone else, 429 for who has failed too often.
+    /// - Throws: 401 for anyone else, 429 for who has failed too often, 403 for an account that may not be used.
     func authenticate(
         _ login: String, _ password: String, _ factor: SecondFactor?, from client: ClientInfo
     ) async throws -> Account {
@@ -33,7 +33,7 @@ extension Accounts {
         var refusal = Problem.unauthorized("No active account with these credentials.")
         let account = try await throttle.watch(throttled(login, known, client)) { () -> Account? in
             let matches = try await passwords.matches(password, known?.password)
-            guard matches, let known, known.account.status == .active else { return nil }
+            guard matches, let known else { return nil }
             guard let secret = known.secondFactor else { return known.account }
             // The password was right, so this is no guess, but it is no log-in either.
             guard let factor else { throw Problem.secondFactorRequired("Send the code of your second factor as well.") }
@@ -42,6 +42,7 @@ extension Accounts {
             return nil
         }
         guard let account else { throw refusal }
+        try await requireGoodStanding(account)
         if settings.requireVerification, !account.isVerified {
             throw Problem(
                 .emailNotVerified,

@@ -11,6 +11,7 @@ enum Mail: Sendable {
     case reset(link: String)
     case passwordChanged
     case secondFactor(isOn: Bool)
+    case invitation(Invitation, from: String, token: String, accept: String)
 
     var subject: String {
         switch self {
@@ -19,10 +20,12 @@ enum Mail: Sendable {
         case .passwordChanged: "Your password was changed"
         case .secondFactor(true): "Your account asks for a code from now on"
         case .secondFactor(false): "Your account asks for no code any more"
+        case .invitation: "You are invited to a workspace"
         }
     }
 
-    /// Holds nothing a stranger chose: an account made with somebody else's address must not carry their words.
+    /// Holds nothing a stranger chose, but for the names in an invitation: an account made with somebody else's address
+    /// must not carry their words.
     var text: String {
         switch self {
         case .verify(let link):
@@ -61,6 +64,17 @@ enum Mail: Sendable {
 
             If it was not you, change your password at once.
             """
+        case .invitation(let invitation, let from, let token, let accept):
+            """
+            \(from) invites you to the workspace "\(invitation.workspaceName)" as \(invitation.role.rawValue).
+
+            To accept, log in (or register) with this e-mail address and send this token to
+            \(accept) :
+
+            \(token)
+
+            It works once, until \(invitation.expiresAt.iso). If you do not know why you were invited, do nothing.
+            """
         }
     }
 
@@ -70,6 +84,7 @@ enum Mail: Sendable {
         case .verify: Link.Kind.verify.lifetime
         case .reset: Link.Kind.reset.lifetime
         case .passwordChanged, .secondFactor: .seconds(2 * 86_400)
+        case .invitation: Invitation.lifetime
         }
     }
 }
@@ -105,7 +120,8 @@ extension Accounts {
     private var mailSeal: Seal { Seal(secret: keys.secret, purpose: "mails") }
 
     /// Writes a mail with the transaction that caused it.
-    /// - Parameter user: nil for an address nobody has: written, to take as long, and never sent.
+    /// - Parameter user: with whose account it goes away; nil for an address nobody has: written, to take as long, and
+    ///   never sent.
     func send(_ mail: Mail, to address: EmailAddress, of user: UserID?, _ tx: borrowing Transaction) {
         let plain: JSON = [
             "to": .string(address.text), "subject": .string(mail.subject), "text": .string(mail.text),

@@ -28,7 +28,8 @@ extension Accounts {
                 waited: began.duration(to: .now), tx)
             switch used {
             case .fresh(let session, let account), .twin(let session, let account):
-                guard account.status == .active else { return .refused(false) }
+                // Thrown, so the token is not spent: it works again once the account does.
+                try await requireGoodStanding(account, tx)
                 let workspaces = try await AccountStore.memberships(of: account.id, tx)
                 return .renewed(account, Opened(session: session, refresh: next, workspaces: workspaces))
             case .reused(let session):

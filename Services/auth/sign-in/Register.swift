@@ -39,6 +39,7 @@ extension Accounts {
             workspaceName: "\(name)'s workspace")
         let client = ClientInfo(request)
         let (account, opened) = try await database.transaction { tx in
+            try await requireUnblocked(email, tx)
             let (account, workspace) = try await AccountStore.insert(new, hash, tx)
             announce(account, workspace, tx)
             sendLink(.verify, to: account.email, of: account.id, tx)

@@ -29,10 +29,17 @@ public struct Page: Sendable, Hashable {
     }
 
     /// `page` from 1 and `page_size` 1…100, as the classic documents have them.
-    public init(classic form: inout Form, size: Int = 20, max: Int = 100) {
+    /// - Parameter places: also read `after`, which the `next` link of a long list carries: the place where the page
+    ///   before ended, so that nothing has to be skipped on the way to a far page.
+    public init(classic form: inout Form, size: Int = 20, max: Int = 100, places: Bool = false) {
         number = form.optionalInt("page", in: 1...Page.numberMax, default: 1)
         self.size = form.optionalInt("page_size", in: 1...max, default: size)
-        cursor = nil
+        guard places, let text = form.optionalString("after", max: Cursor.lengthMax) else {
+            cursor = nil
+            return
+        }
+        cursor = Cursor(text)
+        if cursor == nil { form.fail("after", "must come from the next link of an earlier answer") }
     }
 
     /// Items before this page.
@@ -92,6 +99,25 @@ extension Page {
         Response.json { json in writeClassic(to: &json, request, count: count, results) }
     }
 
+    /// The same for a list too long to skip through or to count: `next` carries the place it goes on from, and a count
+    /// that is an estimate says so.
+    /// - Parameter next: where the next page begins; nil at the end.
+    public func classic(
+        _ request: Request, total: Total, next: Cursor?, _ results: (inout JSONWriter) -> Void
+    ) -> Response {
+        Response.json { json in
+            json.object { json in
+                json.field("count", total.count ?? 0)
+                if case .estimate = total { json.field("count_is_estimate", true) }
+                json.field("next", next.map { address(request, page: number + 1, after: $0) })
+                // A page past the end still leads back to one that exists.
+                let last = max(1, ((total.count ?? 0) + size - 1) / size)
+                json.field("previous", number > 1 ? address(request, page: min(number - 1, last)) : nil)
+                json.fieldArray("results", results)
+            }
+        }
+    }
+
     /// The same into a document that is being written.
     public func writeClassic(
         to json: inout JSONWriter, _ request: Request, count: Int, _ results: (inout JSONWriter) -> Void
@@ -106,9 +132,10 @@ extension Page {
         }
     }
 
-    private func address(_ request: Request, page: Int) -> String {
-        var pairs = request.query.filter { $0.0 != "page" }
+    private func address(_ request: Request, page: Int, after: Cursor? = nil) -> String {
+        var pairs = request.query.filter { $0.0 != "page" && $0.0 != "after" }
         if page > 1 { pairs.append(("page", String(page))) }
+        if let after { pairs.append(("after", after.text)) }
         let query = pairs.isEmpty ? "" : "?" + URLText.form(pairs)
         return request.publicOrigin + request.path + query
     }
@@ -129,8 +156,11 @@ extension [Parameter] {
     ]
 
     /// Page, `search` and `ordering` of a classic list.
-    public static func classicList(ordering: [String], search: Bool = true) -> [Parameter] {
+    public static func classicList(ordering: [String], search: Bool = true, places: Bool = false) -> [Parameter] {
         var parameters = classicPage
+        if places {
+            parameters.append(.query("after", .string, "The place a `next` link goes on from; only from such a link."))
+        }
         if search { parameters.append(.query("search", .string(max: 200))) }
         let names = ordering + ordering.map { "-" + $0 }
         parameters.append(.query("ordering", .string(enum: names), "A leading minus turns the order round."))
@@ -145,10 +175,16 @@ extension Schema {
     }
 
     /// A classic list.
-    public static func results(of item: Schema) -> Schema {
-        .object(
-            .required("count", .integer(min: 0)), .required("next", .nullable(.string)),
-            .required("previous", .nullable(.string)), .required("results", .array(item)))
+    public static func results(of item: Schema, mayEstimate: Bool = false) -> Schema {
+        let estimate = Field(
+            "count_is_estimate", .boolean, "True when there are more than 100,000 and nobody counted them.",
+            optional: true)
+        let count = Field("count", .integer(min: 0))
+        return .object(
+            (mayEstimate ? [count, estimate] : [count]) + [
+                .required("next", .nullable(.string)), .required("previous", .nullable(.string)),
+                .required("results", .array(item)),
+            ])
     }
 
     private static let pagination = Schema.ref(

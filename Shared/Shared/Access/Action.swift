@@ -33,6 +33,7 @@ public enum Action: String, CaseIterable, Sendable {
     case writeWorkspaces = "workspaces.write"
     case writeMembers = "workspaces.members"
     case giveAwayWorkspaces = "workspaces.owner"
+    case deleteWorkspaces = "workspaces.delete"
     case readAudit = "audit.read"
 
     /// Who may.
@@ -44,7 +45,7 @@ public enum Action: String, CaseIterable, Sendable {
             Grant(.members(from: .agent))
         case .writeAgents, .writeKnowledge, .writeConfigs, .writeWorkspaces, .writeMembers:
             Grant(.members(from: .manager))
-        case .changeSubscription, .giveAwayWorkspaces:
+        case .changeSubscription, .giveAwayWorkspaces, .deleteWorkspaces:
             Grant(.members(from: .owner))
         case .setAvailability:
             Grant(.oneself, .members(from: .manager))

@@ -3,6 +3,7 @@ public enum Topic: String, CaseIterable, Sendable {
     case authUsers = "auth.users"
     case authWorkspaces = "auth.workspaces"
     case authRevocations = "auth.revocations"
+    case authBlacklist = "auth.blacklist"
     case billingSubscriptions = "billing.subscriptions"
     case billingPayments = "billing.payments"
     case billingUsage = "billing.usage"
@@ -19,7 +20,7 @@ public enum Topic: String, CaseIterable, Sendable {
     /// Whether the broker keeps the last record of every key for ever, so that a reader can load the present state.
     public var compacted: Bool {
         switch self {
-        case .authRevocations, .knowledgeConfigs: true
+        case .authRevocations, .authBlacklist, .knowledgeConfigs: true
         default: false
         }
     }
@@ -30,7 +31,7 @@ public enum Topic: String, CaseIterable, Sendable {
         case .telephonyCalls, .qaScores: 12
         case .telephonyCommands, .billingUsage: 6
         // One order for all frames: a gateway takes none that is older than one it has had (docs/decisions/0005).
-        case .authRevocations, .knowledgeConfigs, .realtimeFrames: 1
+        case .authRevocations, .authBlacklist, .knowledgeConfigs, .realtimeFrames: 1
         default: 3
         }
     }

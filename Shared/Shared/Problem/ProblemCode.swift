@@ -6,6 +6,10 @@ extension Problem {
         case secondFactorRequired = "SECOND_FACTOR_REQUIRED"
         case emailNotVerified = "EMAIL_NOT_VERIFIED"
         case forbidden = "FORBIDDEN"
+        /// The right credentials of an account that may not be used: inactive, suspended, or on the blacklist.
+        case accountInactive = "ACCOUNT_INACTIVE"
+        case accountSuspended = "ACCOUNT_SUSPENDED"
+        case accountBlocked = "ACCOUNT_BLOCKED"
         case callNotFound = "CALL_NOT_FOUND"
         case agentNotFound = "AGENT_NOT_FOUND"
         case configNotFound = "CONFIG_NOT_FOUND"
@@ -21,6 +25,8 @@ extension Problem {
         case sessionNotFound = "SESSION_NOT_FOUND"
         case keyNotFound = "API_KEY_NOT_FOUND"
         case invitationNotFound = "INVITATION_NOT_FOUND"
+        case entryOfBlacklistNotFound = "BLACKLIST_ENTRY_NOT_FOUND"
+        case memberNotFound = "MEMBER_NOT_FOUND"
         case jobNotFound = "JOB_NOT_FOUND"
         case notFound = "NOT_FOUND"
         case routeNotFound = "ROUTE_NOT_FOUND"
@@ -55,11 +61,11 @@ extension Problem {
             case .validationError, .badRequest, .noAgentAvailable, .inUse: 400
             case .unauthorized, .secondFactorRequired: 401
             case .paymentRequired: 402
-            case .forbidden, .emailNotVerified: 403
+            case .forbidden, .emailNotVerified, .accountInactive, .accountSuspended, .accountBlocked: 403
             case .callNotFound, .agentNotFound, .configNotFound, .entryNotFound, .escalationNotFound,
                 .phoneNumberNotFound, .userNotFound, .workspaceNotFound, .leadNotFound, .callbackNotFound,
                 .planNotFound, .subscriptionNotFound, .sessionNotFound, .keyNotFound, .invitationNotFound,
-                .jobNotFound, .notFound, .routeNotFound:
+                .entryOfBlacklistNotFound, .memberNotFound, .jobNotFound, .notFound, .routeNotFound:
                 404
             case .methodNotAllowed: 405
             case .notAcceptable: 406
@@ -89,6 +95,9 @@ extension Problem {
             case .secondFactorRequired: "Second factor required"
             case .emailNotVerified: "E-mail address not verified"
             case .forbidden: "Permission denied"
+            case .accountInactive: "Account inactive"
+            case .accountSuspended: "Account suspended"
+            case .accountBlocked: "Account blocked"
             case .callNotFound: "Call not found"
             case .agentNotFound: "Agent not found"
             case .configNotFound: "Business configuration not found"
@@ -104,6 +113,8 @@ extension Problem {
             case .sessionNotFound: "Session not found"
             case .keyNotFound: "API key not found"
             case .invitationNotFound: "Invitation not found"
+            case .entryOfBlacklistNotFound: "Blacklist entry not found"
+            case .memberNotFound: "Member not found"
             case .jobNotFound: "Job not found"
             case .notFound: "Not found"
             case .routeNotFound: "No such route"

@@ -18,6 +18,10 @@ public enum Kind {
     public enum Lead {}
     public enum Callback {}
     public enum Invitation {}
+    /// An entry of the blacklist.
+    public enum Blacklist {}
+    /// A line of the audit trail.
+    public enum Audit {}
     public enum Job {}
 }
 
@@ -36,4 +40,6 @@ public typealias SubscriptionID = ID<Kind.Subscription>
 public typealias LeadID = ID<Kind.Lead>
 public typealias CallbackID = ID<Kind.Callback>
 public typealias InvitationID = ID<Kind.Invitation>
+public typealias BlacklistID = ID<Kind.Blacklist>
+public typealias AuditID = ID<Kind.Audit>
 public typealias JobID = ID<Kind.Job>

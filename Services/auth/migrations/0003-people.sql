@@ -1,0 +1,206 @@
+-- ── Finding people ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+-- As they are compared. Columns rather than expressions: only a column can be read from its index alone. Texts compare by
+-- code point ("C"), which one index serves both for the order and for "begins with".
+ALTER TABLE users
+    ALTER COLUMN email_folded TYPE text COLLATE "C",
+    ALTER COLUMN username_folded TYPE text COLLATE "C",
+    ADD COLUMN first_name_folded text COLLATE "C" NOT NULL GENERATED ALWAYS AS (lower(first_name)) STORED,
+    ADD COLUMN last_name_folded text COLLATE "C" NOT NULL GENERATED ALWAYS AS (lower(last_name)) STORED,
+    ADD COLUMN phone_digits text COLLATE "C" GENERATED ALWAYS AS (ltrim(phone, '+')) STORED,
+    ADD COLUMN email_domain text NOT NULL GENERATED ALWAYS AS (split_part(email_folded, '@', 2)) STORED,
+    -- Who never logged in comes before everybody who did.
+    ADD COLUMN last_login_order timestamptz NOT NULL
+        GENERATED ALWAYS AS (coalesce(last_login, '-infinity'::timestamptz)) STORED;
+
+-- Every order of the list has an index that also gives the id, so that a page can begin after any person.
+CREATE INDEX users_by_email ON users (email_folded, id);
+CREATE INDEX users_by_username ON users (username_folded, id);
+CREATE INDEX users_by_first_name ON users (first_name_folded, id);
+CREATE INDEX users_by_last_name ON users (last_name_folded, id);
+CREATE INDEX users_by_creation ON users (created_at, id);
+CREATE INDEX users_by_change ON users (updated_at, id);
+CREATE INDEX users_by_login ON users (last_login_order, id);
+CREATE INDEX users_by_phone ON users (phone_digits, id) WHERE phone_digits IS NOT NULL;
+-- Whom a blocked domain concerns.
+CREATE INDEX users_by_domain ON users (email_domain);
+
+-- The rare ones, whom walking an order would not find in time: one small index each.
+CREATE INDEX users_admins ON users (id) WHERE role = 'admin';
+CREATE INDEX users_agents ON users (id) WHERE role = 'agent';
+CREATE INDEX users_inactive ON users (id) WHERE status = 'inactive';
+CREATE INDEX users_suspended ON users (id) WHERE status = 'suspended';
+CREATE INDEX users_staff ON users (id) WHERE is_staff;
+CREATE INDEX users_superusers ON users (id) WHERE is_superuser;
+CREATE INDEX users_unverified ON users (id) WHERE NOT is_verified;
+
+-- The words of a name. Written through at once (no pending list), so that a search never has to read what a list left.
+CREATE INDEX users_by_name_words ON users
+    USING gin (to_tsvector('simple', first_name || ' ' || last_name)) WITH (fastupdate = off);
+
+-- Kinds go together (whoever is an admin is staff), which a plan cannot guess.
+CREATE STATISTICS users_kinds (mcv, dependencies) ON role, status, is_staff, is_superuser, is_verified FROM users;
+
+-- How many there are of each kind, so that counting a million takes no longer than counting ten. Spread over slots, or
+-- everybody who registers would wait for the same row.
+CREATE TABLE user_counts (
+    role text NOT NULL,
+    status text NOT NULL,
+    is_staff boolean NOT NULL,
+    is_superuser boolean NOT NULL,
+    is_verified boolean NOT NULL,
+    slot smallint NOT NULL,
+    n bigint NOT NULL,
+    PRIMARY KEY (role, status, is_staff, is_superuser, is_verified, slot)
+);
+
+CREATE FUNCTION user_counts_add(
+    role text, status text, is_staff boolean, is_superuser boolean, is_verified boolean, n bigint
+) RETURNS void LANGUAGE sql AS $$
+    INSERT INTO user_counts AS c VALUES (
+        role, status, is_staff, is_superuser, is_verified, (pg_backend_pid() % 16)::smallint, n)
+    ON CONFLICT ON CONSTRAINT user_counts_pkey DO UPDATE SET n = c.n + excluded.n
+$$;
+
+CREATE FUNCTION users_came() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM user_counts_add(t.role, t.status, t.is_staff, t.is_superuser, t.is_verified, t.n) FROM (
+        SELECT role, status, is_staff, is_superuser, is_verified, count(*) AS n FROM came
+        GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5) AS t;
+    RETURN NULL;
+END
+$$;
+CREATE FUNCTION users_went() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM user_counts_add(t.role, t.status, t.is_staff, t.is_superuser, t.is_verified, -t.n) FROM (
+        SELECT role, status, is_staff, is_superuser, is_verified, count(*) AS n FROM went
+        GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5) AS t;
+    RETURN NULL;
+END
+$$;
+CREATE FUNCTION users_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    -- Always in the same order, so that two changes in opposite directions do not wait for each other.
+    PERFORM user_counts_add(t.role, t.status, t.is_staff, t.is_superuser, t.is_verified, t.n) FROM (
+        SELECT OLD.role, OLD.status, OLD.is_staff, OLD.is_superuser, OLD.is_verified, -1
+        UNION ALL SELECT NEW.role, NEW.status, NEW.is_staff, NEW.is_superuser, NEW.is_verified, 1
+        ORDER BY 1, 2, 3, 4, 5) AS t (role, status, is_staff, is_superuser, is_verified, n);
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER users_came AFTER INSERT ON users
+    REFERENCING NEW TABLE AS came FOR EACH STATEMENT EXECUTE FUNCTION users_came();
+CREATE TRIGGER users_went AFTER DELETE ON users
+    REFERENCING OLD TABLE AS went FOR EACH STATEMENT EXECUTE FUNCTION users_went();
+CREATE TRIGGER users_changed AFTER UPDATE ON users FOR EACH ROW
+    WHEN ((OLD.role, OLD.status, OLD.is_staff, OLD.is_superuser, OLD.is_verified)
+        IS DISTINCT FROM (NEW.role, NEW.status, NEW.is_staff, NEW.is_superuser, NEW.is_verified))
+    EXECUTE FUNCTION users_changed();
+
+INSERT INTO user_counts
+    SELECT role, status, is_staff, is_superuser, is_verified, 0, count(*) FROM users GROUP BY 1, 2, 3, 4, 5;
+
+-- ── The blacklist ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+CREATE TABLE blacklist (
+    id uuid PRIMARY KEY,
+    kind text NOT NULL CHECK (kind IN ('user', 'email', 'phone', 'range')),
+    -- In its one spelling: a user's id, a folded address or *@domain, E.164, a prefix or a span of numbers.
+    value text NOT NULL,
+    -- null: everywhere.
+    workspace_id uuid REFERENCES workspaces ON DELETE CASCADE,
+    reason text NOT NULL DEFAULT '',
+    expires_at timestamptz,
+    created_by uuid REFERENCES users ON DELETE SET NULL,
+    version bigint NOT NULL DEFAULT 1,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    -- People and addresses are everybody's; a workspace only blocks numbers.
+    CHECK (workspace_id IS NULL OR kind IN ('phone', 'range')),
+    CONSTRAINT blacklist_value UNIQUE NULLS NOT DISTINCT (kind, value, workspace_id)
+);
+CREATE INDEX blacklist_by_creation ON blacklist (created_at, id);
+CREATE INDEX blacklist_by_workspace ON blacklist (workspace_id, created_at, id);
+CREATE INDEX blacklist_by_value ON blacklist (value COLLATE "C");
+
+-- ── Workspaces ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+CREATE INDEX workspaces_by_name ON workspaces (lower(name) COLLATE "C", id);
+CREATE INDEX workspaces_by_creation ON workspaces (created_at, id);
+CREATE INDEX workspaces_by_change ON workspaces (updated_at, id);
+CREATE INDEX workspaces_by_name_words ON workspaces USING gin (to_tsvector('simple', name)) WITH (fastupdate = off);
+
+CREATE TABLE invitations (
+    id uuid PRIMARY KEY,
+    workspace_id uuid NOT NULL REFERENCES workspaces ON DELETE CASCADE,
+    email text NOT NULL,
+    email_folded text NOT NULL,
+    role text NOT NULL CHECK (role IN ('owner', 'manager', 'agent', 'viewer')),
+    -- SHA-256 of the token in the mail; null once it was used or withdrawn.
+    digest bytea UNIQUE,
+    invited_by uuid REFERENCES users ON DELETE SET NULL,
+    sent_at timestamptz NOT NULL DEFAULT now(),
+    expires_at timestamptz NOT NULL,
+    accepted_at timestamptz,
+    accepted_by uuid REFERENCES users ON DELETE SET NULL,
+    withdrawn_at timestamptz,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    CHECK ((digest IS NULL) = (accepted_at IS NOT NULL OR withdrawn_at IS NOT NULL))
+);
+-- One open invitation for an address and a workspace.
+CREATE UNIQUE INDEX invitations_open ON invitations (workspace_id, email_folded) WHERE digest IS NOT NULL;
+CREATE INDEX invitations_by_workspace ON invitations (workspace_id, created_at, id);
+CREATE INDEX invitations_by_creation ON invitations (created_at, id);
+
+-- ── The audit trail ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+-- Who did what to what, when and from where. No foreign keys: what was done stays when the doer or the thing goes.
+CREATE TABLE audit (
+    id uuid PRIMARY KEY DEFAULT uuidv7(),
+    at timestamptz NOT NULL DEFAULT now(),
+    -- null: a command on the machine.
+    actor_id uuid,
+    actor_role text NOT NULL,
+    session_id uuid,
+    api_key_id uuid,
+    action text NOT NULL,
+    thing text NOT NULL,
+    thing_id text NOT NULL,
+    workspace_id uuid,
+    before jsonb,
+    after jsonb,
+    address text,
+    user_agent text,
+    request_id text
+);
+CREATE INDEX audit_by_time ON audit (at, id);
+CREATE INDEX audit_by_actor ON audit (actor_id, at, id);
+CREATE INDEX audit_by_action ON audit (action COLLATE "C", at, id);
+CREATE INDEX audit_by_thing ON audit (thing, thing_id, at, id);
+CREATE INDEX audit_by_thing_id ON audit (thing_id);
+CREATE INDEX audit_by_workspace ON audit (workspace_id, at, id) WHERE workspace_id IS NOT NULL;
+CREATE INDEX audit_by_request ON audit (request_id) WHERE request_id IS NOT NULL;
+CREATE INDEX audit_by_address ON audit (address) WHERE address IS NOT NULL;
+
+-- Rows are added and never changed. The one exception is the right to be forgotten, below.
+CREATE FUNCTION audit_stays() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' AND current_setting('switchboard.forgetting', true) = 'on' THEN RETURN NEW; END IF;
+    RAISE EXCEPTION 'the audit trail is only ever added to' USING ERRCODE = 'insufficient_privilege';
+END
+$$;
+CREATE TRIGGER audit_stays BEFORE UPDATE OR DELETE ON audit FOR EACH ROW EXECUTE FUNCTION audit_stays();
+CREATE TRIGGER audit_stays_whole BEFORE TRUNCATE ON audit FOR EACH STATEMENT EXECUTE FUNCTION audit_stays();
+
+-- Takes out of the trail what tells of a person who is erased: names and addresses go, what was done stays.
+CREATE FUNCTION audit_forget(person uuid, mail text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('switchboard.forgetting', 'on', true);
+    UPDATE audit SET before = NULL, after = NULL
+        WHERE thing IN ('user', 'member') AND thing_id = person::text
+           OR lower(before ->> 'email') = lower(mail) OR lower(after ->> 'email') = lower(mail)
+           OR lower(before ->> 'value') = lower(mail) OR lower(after ->> 'value') = lower(mail);
+    UPDATE audit SET address = NULL, user_agent = NULL WHERE actor_id = person;
+    PERFORM set_config('switchboard.forgetting', 'off', true);
+END
+$$;
