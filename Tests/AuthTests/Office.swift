@@ -127,7 +127,6 @@ struct Office: Sendable {
 }
 
 extension ClientResponse {
-    var code: String? { (try? json())?["code"]?.string }
     var errors: [String] { (try? json())?["errors"]?.object?.names ?? [] }
     func ids(_ name: String = "id") throws -> [String] {
         try json()["results"]?.array?.compactMap { $0[name]?.string } ?? []
