@@ -104,7 +104,7 @@ import Testing
             #expect(await rig.post("/internal/auth/exchange", ["key": .string(old)]).status == 401)
             #expect(await rig.post("/internal/auth/exchange", ["key": .string(new)]).status == 200)
             _ = try await rig.database.execute("UPDATE users SET status = 'suspended'")
-            #expect(await rig.post("/internal/auth/exchange", ["key": .string(new)]).status == 401)
+            #expect(await rig.post("/internal/auth/exchange", ["key": .string(new)]).status == 403)
         }
     }
 
