@@ -8,7 +8,7 @@ import Testing
     static let families: [any Event.Type] = [
         UserEvent.self, WorkspaceEvent.self, RevocationEvent.self, SubscriptionEvent.self, UsageEvent.self,
         CallEvent.self, AgentEvent.self, CommandEvent.self, ScoreEvent.self, EntryEvent.self, ConfigEvent.self,
-        FrameEvent.self,
+        FrameEvent.self, ErasureEvent.self,
     ]
 
     static let types = families.flatMap { family in family.types.map { $0 } }

@@ -3,6 +3,7 @@ public enum Topic: String, CaseIterable, Sendable {
     case authUsers = "auth.users"
     case authWorkspaces = "auth.workspaces"
     case authRevocations = "auth.revocations"
+    case authErasures = "auth.erasures"
     case billingSubscriptions = "billing.subscriptions"
     case billingPayments = "billing.payments"
     case billingUsage = "billing.usage"
