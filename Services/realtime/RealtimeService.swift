@@ -24,20 +24,33 @@ enum RealtimeService {
                 program.storage,
                 program.relay(),
                 consumer(program),
+                program.erasing(ErasureStore.steps),
                 Pruning(program.database, keeping: Int64(kept), program.log),
-                program.server(Router([frames.route], program: program.name, log: program.log)),
+                program.server(
+                    Router(
+                        [frames.route] + Export.routes(ReadExport.sections(program.database)), program: program.name,
+                        log: program.log)),
             ]
         }
     }
 
     private static func consumer(_ program: Program) -> Consumer {
-        program.consumer([.telephonyCalls, .qaScores, .authWorkspaces]) { envelope, tx in
+        program.consumer([.telephonyCalls, .telephonyAgents, .qaScores, .authUsers, .authWorkspaces]) { envelope, tx in
             switch Topic(rawValue: envelope.topic) {
             case .telephonyCalls:
                 try await onFrame(Frames.of(try envelope.event(as: CallEvent.self), at: envelope.time), tx)
             case .qaScores: try await onFrame(Frames.of(try envelope.event(as: ScoreEvent.self), at: envelope.time), tx)
             case .authWorkspaces:
-                if case .deleted(let id) = try envelope.event(as: WorkspaceEvent.self) { FrameStore.erase(id, tx) }
+                if case .deleted(let id) = try envelope.event(as: WorkspaceEvent.self) {
+                    try await tx.erase(.workspace(id))
+                }
+            case .authUsers:
+                if case .deleted(let id) = try envelope.event(as: UserEvent.self) { try await tx.erase(.user(id)) }
+            case .telephonyAgents:
+                // Frames name the human who has a call; auth does not wait for these.
+                if case .removed(let id, _) = try envelope.event(as: AgentEvent.self) {
+                    try await tx.erase(.agent(id), reports: false)
+                }
             default: return
             }
         }
@@ -45,7 +58,7 @@ enum RealtimeService {
 
     /// Keeps a frame and sends it to the gateways.
     private static func onFrame(_ frame: NewFrame?, _ tx: borrowing Transaction) async throws {
-        guard let frame else { return }
+        guard let frame, try await !tx.isErased(.workspace(frame.workspaceID)) else { return }
         tx.publish(FrameEvent(try await FrameStore.keep(frame, tx)))
     }
 }

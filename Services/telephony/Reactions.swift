@@ -1,11 +1,12 @@
 import Messaging
 import Postgres
-import Runtime
 import Shared
 
 /// What this program does about what others tell. Runs in the transaction that claims the event.
 extension Telephony {
-    static let listensTo: [Topic] = [.knowledgeConfigs, .billingUsage, .authWorkspaces, .qaScores]
+    static let listensTo: [Topic] = [
+        .knowledgeConfigs, .billingUsage, .authUsers, .authWorkspaces, .qaScores,
+    ]
 
     func react(to envelope: Envelope, _ tx: borrowing Transaction) async throws {
         // A tombstone only makes room in a compacted topic.
@@ -13,6 +14,8 @@ extension Telephony {
         switch envelope.topic {
         case Topic.knowledgeConfigs.rawValue: try await onConfig(try envelope.event(as: ConfigEvent.self), tx)
         case Topic.billingUsage.rawValue: try await onUsage(try envelope.event(as: UsageEvent.self), tx)
+        case Topic.authUsers.rawValue:
+            if case .deleted(let id) = try envelope.event(as: UserEvent.self) { try await tx.erase(.user(id)) }
         case Topic.authWorkspaces.rawValue: try await onWorkspace(try envelope.event(as: WorkspaceEvent.self), tx)
         case Topic.qaScores.rawValue: try await onScore(try envelope.event(as: ScoreEvent.self), tx)
         default: break
@@ -21,7 +24,9 @@ extension Telephony {
 
     func onConfig(_ event: ConfigEvent, _ tx: borrowing Transaction) async throws {
         switch event {
-        case .changed(let config): try await ReactionStore.put(config, tx)
+        case .changed(let config):
+            guard try await !tx.isErased(.workspace(config.workspaceID)) else { return }
+            try await ReactionStore.put(config, tx)
         case .removed(let id, _): try await ReactionStore.removeConfig(id, tx)
         }
     }
@@ -29,6 +34,7 @@ extension Telephony {
     func onUsage(_ event: UsageEvent, _ tx: borrowing Transaction) async throws {
         switch event {
         case .limitReached(let workspace, let limit, let value, let max):
+            guard try await !tx.isErased(.workspace(workspace)) else { return }
             try await ReactionStore.reached(limit, of: workspace, value: value, max: max, tx)
         case .limitCleared(let workspace, let limit):
             try await ReactionStore.cleared(limit, of: workspace, tx)
@@ -42,13 +48,16 @@ extension Telephony {
         case .created, .updated: break
         case .memberAdded(let member): try await onMember(member, tx)
         case .memberRemoved(let member): try await onMemberGone(member, tx)
-        case .deleted(let id): try await onWorkspaceDeleted(id, tx)
+        case .deleted(let id): try await tx.erase(.workspace(id))
         }
     }
 
     /// Somebody taken in as agent becomes a human agent; one that a manager made before is linked by e-mail.
     private func onMember(_ member: MemberSnapshot, _ tx: borrowing Transaction) async throws {
-        guard let email = EmailAddress(member.email) else { return }
+        // Told late of somebody, or some place, that is no more.
+        guard try await !tx.isErased(.workspace(member.workspaceID)), try await !tx.isErased(.user(member.userID)),
+            let email = EmailAddress(member.email)
+        else { return }
         let now = Instant.now()
         let byUser = try await HumanAgentStore.lock(user: member.userID, in: member.workspaceID, tx)
         let known: HumanAgent? =
@@ -80,23 +89,6 @@ extension Telephony {
         agent.isAvailable = false
         agent.updatedAt = .now()
         try await HumanAgentStore.save(&agent, tx)
-    }
-
-    private func onWorkspaceDeleted(_ id: WorkspaceID, _ tx: borrowing Transaction) async throws {
-        // The carrier still holds their live calls; nobody will answer for them any more.
-        let sids = try await ReactionStore.liveSids(of: id, tx)
-        try await ReactionStore.erase(id, tx)
-        let (carrier, log) = (carrier, log)
-        guard !sids.isEmpty else { return }
-        tx.onCommit {
-            EventLoop.required().spawn("hang up erased calls") {
-                for sid in sids {
-                    do throws(Carrier.Failure) { try await carrier.hangUp(sid) } catch {
-                        log.warn("erase.hang_up_failed", ("error", "\(error)"))
-                    }
-                }
-            }
-        }
     }
 
     func onScore(_ event: ScoreEvent, _ tx: borrowing Transaction) async throws {
