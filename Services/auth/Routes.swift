@@ -74,7 +74,8 @@ enum Schemas {
         "Login",
         .object(
             .optional("email", .string(max: 320), "Or `username`."), .optional("username", .string(max: 320)),
-            .required("password", .string(max: PasswordRule.lengthMax))))
+            .required("password", .string(max: PasswordRule.lengthMax)),
+            .optional("cancel_deletion", .boolean, "Keep an account that is being deleted.")))
 
     static let refresh = Schema.object(.required("refresh", .string(max: 200)))
     static let logout = Schema.object(.optional("refresh", .string(max: 200), "Default: the access token's session."))

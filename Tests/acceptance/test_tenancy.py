@@ -18,7 +18,7 @@ METHODS = {"get", "post", "put", "patch", "delete"}
 PUBLIC = {
     "POST /api/auth/register/", "POST /api/auth/login/", "POST /api/auth/refresh/", "GET /.well-known/jwks.json",
     "GET /.well-known/security.txt", "GET /api/schema/", "GET /api/docs/", "GET /swagger/", "GET /api/redoc/",
-    "GET /redoc/", "GET /live", "GET /", "GET /assets/docs/{file}", "GET /healthz", "GET /readyz",
+    "GET /redoc/", "GET /media/avatars/{file}", "GET /live", "GET /", "GET /assets/docs/{file}", "GET /healthz", "GET /readyz",
 }
 # Refused with 403 unless the carrier signed.
 SIGNED = {"POST /api/calls/twilio-webhook/", "POST /api/calls/twilio-connect/", "GET /ws/relay/{token}"}
@@ -96,6 +96,8 @@ def owned(platform, carrier) -> Owned:
     return Owned(person, by_parameter={
         "call_id": call_id, "escalation_id": escalation, "agent_id": human, "entry_id": entry, "business_id": config,
         "agents/id": agent, "phone-numbers/id": number["id"], "plans/id": plan,
+        # Whom an admin deletes below; not the owner of everything else.
+        "users/id": Person.registered(platform).user["id"],
     }, by_field={
         "business_id": config, "template_id": agent, "agent": agent, "agent_id": human, "workspace": person.workspace,
         "workspace_id": person.workspace, "phone_number_ids": [number["id"]], "from_number": number["phone_number"],

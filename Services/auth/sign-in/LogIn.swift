@@ -13,8 +13,10 @@ extension Accounts {
         var form = try await request.form()
         let login = form.optionalString("email", max: 320) ?? form.string("username", max: 320)
         let password = form.string("password", max: PasswordRule.lengthMax, trimmed: false)
+        let cancelsDeletion = form.optionalBool("cancel_deletion", default: false)
         try form.finish()
         let account = try await authenticate(login, password)
+        try await settleDeletion(of: account, cancels: cancelsDeletion)
         let client = ClientInfo(request)
         let opened = try await database.transaction { tx in
             let workspaces = try await AccountStore.memberships(of: account.id, tx)
