@@ -48,7 +48,9 @@ enum RealtimeService {
                 if case .deleted(let id) = try envelope.event(as: UserEvent.self) { try await tx.erase(.user(id)) }
             case .telephonyAgents:
                 // Frames name the human who has a call; auth does not wait for these.
-                if case .removed(let id, _) = try envelope.event(as: AgentEvent.self) {
+                if case .removed(let id, let workspace) = try envelope.event(as: AgentEvent.self),
+                    try await !tx.isErased(.workspace(workspace))
+                {
                     try await tx.erase(.agent(id), reports: false)
                 }
             default: return

@@ -105,16 +105,7 @@ public final class Erasing: Component {
     private func forgetEvents(_ subject: ErasureSubject) async throws {
         let ids = [subject.id] + (try await ErasureStore.also(subject, database))
         if try await ErasureStore.isWaiting(ids, database) { throw ErasureWaits(for: "the broker") }
-        var events = 0
-        if let published = try await ErasureStore.published(database) {
-            var next = published.lowerBound
-            while next <= published.upperBound {
-                let (count, after) = try await ErasureStore.scrubOutbox(
-                    ids, from: next, upTo: published.upperBound, database)
-                events += count
-                next = after
-            }
-        }
+        var events = try await scrubOutbox(subject, ids)
         events += try await ErasureStore.scrubDeadLetters(ids, database)
         let answers = try await ErasureStore.scrubAnswers(ids, database)
         let found = (events, answers)
@@ -122,6 +113,41 @@ public final class Erasing: Component {
         try await database.transaction { (tx: borrowing Transaction) in
             if found.0 > 0 { ErasureStore.count(subject, "events", found.0, tx) }
             if found.1 > 0 { ErasureStore.count(subject, "answers", found.1, tx) }
+        }
+    }
+
+    /// First what only shares a key with an event that names the workspace (an order to a call of its names just the call),
+    /// then the events that name it: whoever is cut off in between finds the keys again.
+    private func scrubOutbox(_ subject: ErasureSubject, _ ids: [String]) async throws -> Int {
+        guard let published = try await ErasureStore.published(database) else { return 0 }
+        var count = 0
+        if case .workspace = subject {
+            var keys: Set<String> = []
+            try await eachSlice(of: published) { places in
+                keys.formUnion(try await ErasureStore.keys(speakingOf: ids, in: places, database))
+            }
+            let list = keys.sorted()
+            if !list.isEmpty {
+                try await eachSlice(of: published) { places in
+                    // What names the workspace itself is left for the last pass.
+                    count += try await ErasureStore.scrubOutbox(keys: list, except: ids, in: places, database)
+                }
+            }
+        }
+        try await eachSlice(of: published) { places in
+            count += try await ErasureStore.scrubOutbox(ids, in: places, database)
+        }
+        return count
+    }
+
+    private func eachSlice(
+        of published: ClosedRange<Int64>, _ body: (ClosedRange<Int64>) async throws -> Void
+    ) async throws {
+        var next = published.lowerBound
+        while next <= published.upperBound {
+            let places = ErasureStore.slice(from: next, upTo: published.upperBound)
+            try await body(places)
+            next = places.upperBound + 1
         }
     }
 

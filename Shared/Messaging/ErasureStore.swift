@@ -124,7 +124,7 @@ enum ErasureStore {
     // MARK: What events say
 
     /// Rows of the outbox looked at in one statement.
-    private static let slice: Int64 = 5_000
+    private static let sliceLength: Int64 = 5_000
 
     /// The places the outbox holds that are published.
     static func published(_ database: Database) async throws -> ClosedRange<Int64>? {
@@ -137,34 +137,60 @@ enum ErasureStore {
         return first <= last ? first...last : nil
     }
 
-    /// Deletes published events that speak of one of `ids`, in a stretch from `first` on. What says that something is gone
-    /// stays: it holds ids only, and a broker that comes back empty must hear it again.
-    static func scrubOutbox(
-        _ ids: [String], from first: Int64, upTo last: Int64, _ database: Database
-    ) async throws -> (count: Int, next: Int64) {
-        let end = min(last, first + slice - 1)
-        let count = try await database.execute(
+    /// A stretch of the outbox, small enough for one statement.
+    static func slice(from first: Int64, upTo last: Int64) -> ClosedRange<Int64> {
+        first...min(last, first + sliceLength - 1)
+    }
+
+    /// The keys of published events that speak of one of `ids`.
+    static func keys(speakingOf ids: [String], in places: ClosedRange<Int64>, _ database: Database) async throws
+        -> [String]
+    {
+        try await database.query(
             """
-            DELETE FROM outbox WHERE seq BETWEEN \(first) AND \(end) AND payload IS NOT NULL
-                AND \(fragment: isAboutSomethingThere)
-                AND EXISTS (SELECT FROM unnest(\(ids)) AS one (id)
-                    WHERE strpos(key, one.id) > 0 OR strpos(payload, one.id) > 0)
+            SELECT DISTINCT key FROM outbox WHERE seq BETWEEN \(places.lowerBound) AND \(places.upperBound)
+                AND \(fragment: isAboutSomethingThere) AND \(fragment: speaks(of: ids))
+            """
+        ).map { try $0["key"] }
+    }
+
+    /// Deletes published events under one of `keys`, except those that say that something is gone: they hold ids only, and a
+    /// broker that comes back empty must hear it again.
+    static func scrubOutbox(
+        keys: [String], except ids: [String], in places: ClosedRange<Int64>, _ database: Database
+    ) async throws -> Int {
+        try await database.execute(
+            """
+            DELETE FROM outbox WHERE seq BETWEEN \(places.lowerBound) AND \(places.upperBound)
+                AND \(fragment: isAboutSomethingThere) AND key = ANY (\(keys)) AND NOT \(fragment: speaks(of: ids))
             """)
-        return (count, end + 1)
+    }
+
+    /// The same for events that speak of one of `ids`.
+    static func scrubOutbox(_ ids: [String], in places: ClosedRange<Int64>, _ database: Database) async throws -> Int {
+        try await database.execute(
+            """
+            DELETE FROM outbox WHERE seq BETWEEN \(places.lowerBound) AND \(places.upperBound)
+                AND \(fragment: isAboutSomethingThere) AND \(fragment: speaks(of: ids))
+            """)
+    }
+
+    private static func speaks(of ids: [String]) -> Query {
+        """
+        EXISTS (SELECT FROM unnest(\(ids)) AS one (id) WHERE strpos(key, one.id) > 0 OR strpos(payload, one.id) > 0)
+        """
     }
 
     private static let isAboutSomethingThere: Query =
-        "type !~ '[.](deleted|removed|recorded|reported)[.]v[0-9]+$' AND topic NOT IN ('auth.revocations')"
+        "payload IS NOT NULL AND type !~ '[.](deleted|removed|reported)[.]v[0-9]+$' AND topic NOT IN ('auth.revocations')"
 
     /// Whether an event that speaks of one of `ids` has still to be published: it must go out before it may be forgotten.
     static func isWaiting(_ ids: [String], _ database: Database) async throws -> Bool {
         try await database.queryOne(
             """
             SELECT 1 AS waiting FROM outbox
-            WHERE seq > (SELECT published FROM outbox_relay) AND payload IS NOT NULL
-                AND \(fragment: isAboutSomethingThere)
-                AND EXISTS (SELECT FROM unnest(\(ids)) AS one (id)
-                    WHERE strpos(key, one.id) > 0 OR strpos(payload, one.id) > 0) LIMIT 1
+            WHERE seq > (SELECT published FROM outbox_relay)
+                AND \(fragment: isAboutSomethingThere) AND \(fragment: speaks(of: ids)) LIMIT 1
             """) != nil
     }
 

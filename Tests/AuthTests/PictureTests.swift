@@ -30,7 +30,8 @@ import Testing
         #expect(PictureHeader(Self.png(3, 2, animated: true))?.isAnimated == true)
         for orientation in 1...8 {
             let jpeg = try #require(PictureHeader(Self.jpeg(640, 480, orientation: orientation)))
-            #expect(jpeg.width == 640 && jpeg.height == 480 && jpeg.orientation == orientation)
+            #expect(jpeg.width == 640 && jpeg.height == 480 && jpeg.orientation == orientation && !jpeg.isCutOff)
+            #expect(PictureHeader(Array(Self.jpeg(640, 480, orientation: orientation).dropLast(2)))?.isCutOff == true)
         }
         let lossless: [UInt8] =
             Array("RIFF".utf8) + [30, 0, 0, 0] + Array("WEBPVP8L".utf8) + [5, 0, 0, 0, 0x2F, 0x7F, 0xC0, 0x18, 0, 0]

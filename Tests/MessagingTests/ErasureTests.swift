@@ -137,6 +137,22 @@ import Testing
         }
     }
 
+    @Test func `an order to a call, which names just the call, goes with its workspace`() async throws {
+        try await withThings { database in
+            let (mine, call, other) = (WorkspaceID(), CallID(), CallID())
+            let ref = CallRef(callID: call, workspaceID: mine, direction: .inbound)
+            let note = NoteSnapshot(id: 1, callID: call, note: "x", authorID: UserID(), createdAt: .now())
+            try await database.transaction { (tx: borrowing Transaction) in
+                tx.publish(CommandEvent(callID: call, action: .say, message: "Dear Zanzibar"))
+                tx.publish(CommandEvent(callID: other, action: .say, message: "Dear others"))
+                tx.publish(CallEvent.noteAdded(ref, note))
+            }
+            try await Leftovers.erase(.workspace(mine), steps: [], program: "tests", database)
+            #expect(try await Leftovers.tables(holding: call.text, database).isEmpty)
+            #expect(try await Leftovers.tables(holding: "others", database).count == 1)
+        }
+    }
+
     @Test func `kept answers and dead letters that speak of it go`() async throws {
         try await withThings { database in
             let mine = UserID()

@@ -18,7 +18,7 @@ COMPACTED = ["auth.revocations", "knowledge.configs"]
 # They hold ids and nothing else, so that nothing comes back.
 KEEP_IDS = {"erasures", "erasure_requests", "revocations"}
 # Events that say that something is gone, by the end of their type.
-SAY_GONE = re.compile(r"\.(deleted|removed|recorded|reported)\.v\d+\b|\.tombstone\.v\d+\b")
+SAY_GONE = re.compile(r"\.(deleted|removed|reported)\.v\d+\b|auth\.revocation\.recorded\.v\d+\b|\.tombstone\.v\d+\b")
 
 
 def in_tables(platform: Platform, needles: list[str], ids: bool = False) -> list[str]:

@@ -9,6 +9,8 @@ public struct PictureHeader: Sendable, Hashable {
     public var isAnimated = false
     /// EXIF's `Orientation`, 1…8.
     public var orientation = 1
+    /// A JPEG without an end. (The other formats' decoders notice by themselves.)
+    public var isCutOff = false
 
     /// nil for anything that is no PNG, JPEG or WebP, or ends within its header.
     public init?(_ bytes: [UInt8]) {
@@ -56,7 +58,14 @@ public struct PictureHeader: Sendable, Hashable {
                 at += 2
                 continue
             }
-            guard marker != 0xD9, marker != 0xDA, let length = file.big16(at + 2), length >= 2 else { break }
+            if marker == 0xD9 { return }
+            guard let length = file.big16(at + 2), length >= 2 else { break }
+            if marker == 0xDA {
+                // The picture itself. Decoders show what is there of one that was cut off; we do not.
+                guard let next = file.markerAfterScan(at + 2 + length) else { break }
+                at = next
+                continue
+            }
             if marker == 0xE1, file.text(at + 4, 4) == "Exif", let exif = file.slice(at + 10, length - 8) {
                 orientation = Exif.orientation(exif)
             }
@@ -67,6 +76,7 @@ public struct PictureHeader: Sendable, Hashable {
             }
             at += 2 + length
         }
+        isCutOff = true
     }
 
     // MARK: WebP (RFC 9649)
@@ -145,6 +155,19 @@ struct Bytes {
         guard let part = slice(at, length) else { return nil }
         let digits = isBig ? Array(part.bytes) : part.bytes.reversed()
         return digits.reduce(0) { $0 << 8 | Int($1) }
+    }
+
+    /// Where the next marker stands in a JPEG's compressed data: an FF that is no data byte (FF00), no restart (FFD0…D7)
+    /// and no fill byte. nil when the file ends before.
+    func markerAfterScan(_ at: Int) -> Int? {
+        guard at >= 0, at <= bytes.count else { return nil }
+        var rest = bytes[(bytes.startIndex + at)...]
+        while let mark = rest.firstIndex(of: 0xFF), mark + 1 < bytes.endIndex {
+            let next = bytes[mark + 1]
+            if next != 0, next != 0xFF, !(0xD0...0xD7).contains(next) { return mark - bytes.startIndex }
+            rest = bytes[(next == 0xFF ? mark + 1 : mark + 2)...]
+        }
+        return nil
     }
 
     func big16(_ at: Int) -> Int? { number(at, 2, isBig: true) }

@@ -51,6 +51,7 @@ public struct Pictures: Sendable {
     static func admit(_ file: [UInt8]) throws(Refusal) -> PictureHeader {
         guard let header = PictureHeader(file) else { throw .unknownFormat }
         if header.isAnimated { throw .animated }
+        if header.isCutOff { throw .damaged }
         guard header.width <= sideMax, header.height <= sideMax, header.width * header.height <= pixelsMax else {
             throw .tooManyPixels
         }
@@ -100,7 +101,6 @@ public struct Pictures: Sendable {
         let whole = file.withUnsafeMutableBytes { bytes in
             switch header.format {
             case .png: gdImageCreateFromPngPtr(size, bytes.baseAddress)
-            // 0: a file that ends too early is refused, not shown half grey.
             case .jpeg: gdImageCreateFromJpegPtrEx(size, bytes.baseAddress, 0)
             case .webp: gdImageCreateFromWebpPtr(size, bytes.baseAddress)
             }

@@ -23,7 +23,7 @@ extension Personal {
             let account = try await lockDeletable(principal.user, tx)
             try await DeletionStore.plan(account.id, at: deletesAt, tx)
             try await endSessions(of: account.id, reason: "the account is being deleted", tx)
-            tell(account, .deletionPlanned(at: deletesAt), tx)
+            accounts.tell(account, .deletionPlanned, tx)
         }
         return .json(202) { json in
             json.object { json in
@@ -103,11 +103,7 @@ extension Accounts {
     /// people in, before it opens a session.
     /// - Parameter cancels: they said `cancel_deletion: true`.
     /// - Throws: 403 with the day and what to do, unless they take it back.
-    func settleDeletion(
-        of account: Account, cancels: Bool, _ tell: (Account, borrowing Transaction) -> Void = { _, _ in }
-    )
-        async throws
-    {
+    func settleDeletion(of account: Account, cancels: Bool) async throws {
         guard let deletesAt = try await DeletionStore.date(of: account.id, database) else { return }
         guard cancels else {
             throw Problem(
@@ -117,7 +113,7 @@ extension Accounts {
         }
         try await database.transaction { (tx: borrowing Transaction) in
             try await DeletionStore.cancel(account.id, tx)
-            tell(account, tx)
+            tell(account, .deletionCancelled, tx)
         }
     }
 }

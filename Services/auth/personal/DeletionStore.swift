@@ -40,7 +40,13 @@ enum DeletionStore {
     static func sharedWorkspaces(
         of user: UserID, _ tx: borrowing Transaction
     ) async throws -> [(id: WorkspaceID, name: String)] {
-        try await tx.query(
+        // Nobody comes in while this transaction decides.
+        tx.enqueue(
+            """
+            SELECT id FROM workspaces WHERE id IN (
+                SELECT workspace_id FROM memberships WHERE user_id = \(user) AND role = 'owner') FOR UPDATE
+            """)
+        return try await tx.query(
             """
             SELECT w.id, w.name FROM memberships m JOIN workspaces w ON w.id = m.workspace_id
             WHERE m.user_id = \(user) AND m.role = 'owner' AND EXISTS (

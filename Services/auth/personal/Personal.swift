@@ -28,24 +28,6 @@ struct Personal: Sendable {
         /// Where the other programs answer, any replica of each; they are asked in this order.
         var programs: [(name: String, urls: [String])] = []
     }
-
-    /// What somebody is told about their account by mail, in the transaction that makes it true.
-    enum Notice: Sendable {
-        case deletionPlanned(at: Instant)
-        case deletionCancelled
-    }
-
-    /// The one place where people are told. There is no mail yet in this program; whoever adds its outbox writes the mail
-    /// here, into the same transaction.
-    func tell(_ account: Account, _ notice: Notice, _ tx: borrowing Transaction) {
-        let name =
-            switch notice {
-            case .deletionPlanned: "deletion planned"
-            case .deletionCancelled: "deletion cancelled"
-            }
-        let (log, id) = (log, account.id)
-        tx.onCommit { log.info("account.notice", ("notice", "\(name)"), ("user", "\(id.text)")) }
-    }
 }
 
 extension Request {
