@@ -1,6 +1,5 @@
 import HTTP
 import Postgres
-import Runtime
 import Shared
 
 /// An archive of what the programs hold of somebody, or the making of one.
@@ -52,7 +51,6 @@ extension Personal {
             }
         }
         let job = try await ExportStore.begin(user, database)
-        exportsWaiting.fire()
         return Self.accepted(job)
     }
 

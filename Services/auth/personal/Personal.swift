@@ -12,8 +12,6 @@ struct Personal: Sendable {
     let pictures: Pictures
     let policy: Policy
     let log: Log
-    /// Makes a waiting export begin now; they are looked at every second anyway.
-    let exportsWaiting = Wakeup()
 
     var database: Database { accounts.database }
 
