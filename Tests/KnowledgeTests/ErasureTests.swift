@@ -40,7 +40,7 @@ import Testing
 
     @Test func `who changed a configuration is no longer named`() async throws {
         try await Fixture.run { fixture in
-            try await fixture.addConfig("Shop")
+            _ = try await fixture.addConfig("Shop")
             let row = try await fixture.database.queryOne("SELECT changed_by FROM business_config_versions")
             let person = try #require(try row?.decode("changed_by", as: UserID.self))
             try await Leftovers.erase(.user(person), steps: ErasureStore.steps, program: "knowledge", fixture.database)

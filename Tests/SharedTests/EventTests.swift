@@ -138,7 +138,7 @@ import Testing
         #expect(Topic.allCases.filter(\.compacted) == [.authRevocations, .knowledgeConfigs])
         #expect(Topic.allCases.allSatisfy { $0.partitions > 0 })
         #expect(Topic.telephonyCalls.deadLetters == "telephony.calls.dead")
-        #expect(Set(Topic.allCases.map(\.rawValue)).count == 15)
+        #expect(Set(Topic.allCases.map(\.rawValue)).count == 16)
     }
 }
 
