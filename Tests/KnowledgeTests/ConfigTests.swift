@@ -2,6 +2,7 @@ import HTTP
 import Messaging
 import Postgres
 import Shared
+import TestSupport
 import Testing
 
 @testable import Knowledge
