@@ -4,7 +4,7 @@ import random
 import string
 
 from .calls import play
-from .people import PASSWORD, Person, checked, unique, unique_number
+from .people import Person, checked, unique, unique_number
 from .platform import Platform, eventually
 
 
@@ -36,6 +36,7 @@ class Leaver:
         person.post(f"/api/v1/calls/{call}/notes", {"note": f"{self.first} called {self.phone}"}, 201)
         person.ask("PATCH", "/api/dashboard/user/settings/", {"calls": {"default_voice": f"{self.first}'s voice"}})
         eventually(lambda: person.get("/api/v1/analytics/overview")["total_calls"] >= calls, 30, "the calls are counted")
+        eventually(lambda: person.get("/api/subscriptions/current/")["usage"]["calls"] >= calls, 30, "and metered")
 
     @property
     def words(self) -> list[str]:
