@@ -57,6 +57,8 @@ let package = Package(
         system("CPostgres", pkgConfig: "libpq", apt: "libpq-dev"),
         system("CKafka", pkgConfig: "rdkafka", apt: "librdkafka-dev"),
         system("CArgon2", pkgConfig: "libargon2", apt: "libargon2-dev", path: "Services/auth/CArgon2"),
+        system("CGD", pkgConfig: "gdlib", apt: "libgd-dev", path: "Services/auth/CGD"),
+        system("CArchive", pkgConfig: "libarchive", apt: "libarchive-dev", path: "Services/auth/CArchive"),
         .target(name: "CLinux", path: "Shared/C/CLinux"),
 
         shared("Shared", ["COpenSSL"]),
@@ -71,7 +73,12 @@ let package = Package(
         .target(
             name: "Passwords", dependencies: ["Runtime", "CArgon2"], path: "Services/auth/Passwords",
             swiftSettings: rules),
-        program("Auth", path: "Services/auth", ["Passwords"], exclude: ["Passwords", "CArgon2", "migrations"]),
+        .target(
+            name: "Pictures", dependencies: ["Runtime", "CGD"], path: "Services/auth/Pictures", swiftSettings: rules),
+        .target(name: "Archives", dependencies: ["CArchive"], path: "Services/auth/Archives", swiftSettings: rules),
+        program(
+            "Auth", path: "Services/auth", ["Passwords", "Pictures", "Archives"],
+            exclude: ["Passwords", "CArgon2", "Pictures", "CGD", "Archives", "CArchive", "migrations"]),
         program("Billing", path: "Services/billing", exclude: ["migrations"]),
         program("Telephony", path: "Services/telephony", exclude: ["migrations"]),
         program("QAAnalytics", path: "Services/qa-analytics", exclude: ["migrations"]),
@@ -95,7 +102,7 @@ let package = Package(
         test("Kafka", ["Kafka", "Runtime", "Shared"]),
         test("Messaging", ground),
         test("Access", ground),
-        test("Auth", ground + ["Auth", "Passwords"]),
+        test("Auth", ground + ["Auth", "Passwords", "Pictures", "Archives"]),
         test("Billing", ground + ["Billing"]),
         test("Telephony", ground + ["Telephony"]),
         test("QAAnalytics", ground + ["QAAnalytics"]),

@@ -2,6 +2,7 @@ import Access
 import HTTP
 import Messaging
 import Passwords
+import Pictures
 import Postgres
 import Program
 import Runtime
@@ -11,12 +12,14 @@ import Shared
 @main
 enum AuthService {
     static func main() {
-        Service.main("auth", commands: Program.commands("auth").merging(["create-superuser": createSuperuser]) { $1 }) {
-            settings in
+        let commands = Program.commands("auth") { settings, _ in consumer(Program(settings, "auth", port: 8101)) }
+            .merging(["create-superuser": createSuperuser, "picture": decodePicture]) { $1 }
+        Service.main("auth", commands: commands) { settings in
             let program = Program(settings, "auth", port: 8101)
             let accounts = try accounts(settings, program)
             let tokens = program.tokens(settings)
             let mailer = Mailer(accounts, way: way(settings), from: sender(settings, program), log: program.log)
+            let personal = personal(settings, program, accounts)
             try settings.check()
             return [
                 program.storage,
@@ -27,8 +30,12 @@ enum AuthService {
                     .authRevocations: { tx in try await SessionStore.restate(tx) },
                     .authBlacklist: { tx in try await BlacklistStore.restate(tx) },
                 ]),
+                consumer(program),
+                program.erasing([]),
+                Deletions(personal),
+                Exporting(personal),
                 tokens,
-                program.server(program.router(Routes.list(accounts), tokens: tokens)),
+                program.server(program.router(Routes.list(accounts) + personal.routes, tokens: tokens)),
             ]
         }
     }
@@ -84,6 +91,38 @@ enum AuthService {
             MailMessage.Sender($0).map(Optional.some)
         }
     }
+
+    /// Auth's own tables are cleared in the transaction that deletes somebody; what is left are events.
+    private static func consumer(_ program: Program) -> Consumer {
+        program.consumer(ErasureBook.topics) { envelope, tx in try await ErasureBook.react(to: envelope, tx) }
+    }
+
+    private static func personal(_ settings: Settings, _ program: Program, _ accounts: Accounts) -> Personal {
+        let days = settings.double("ACCOUNT_DELETION_GRACE_DAYS", default: 14, in: 0...3650)
+        var policy = Personal.Policy()
+        policy.grace = .seconds(days * 86_400)
+        policy.askAgain = settings.duration("ERASURE_ASK_AGAIN", default: policy.askAgain)
+        policy.exportKept = .seconds(settings.int("EXPORT_KEPT_DAYS", default: 7, in: 1...365) * 86_400)
+        policy.programs = [
+            ("billing", settings.urls("BILLING_URLS", default: ["http://127.0.0.1:8102"])),
+            ("telephony", settings.urls("TELEPHONY_URLS", default: ["http://127.0.0.1:8103"])),
+            ("qa-analytics", settings.urls("QA_ANALYTICS_URLS", default: ["http://127.0.0.1:8104"])),
+            ("knowledge", settings.urls("KNOWLEDGE_URLS", default: ["http://127.0.0.1:8105"])),
+            ("realtime", settings.urls("REALTIME_URLS", default: ["http://127.0.0.1:8106"])),
+        ]
+        // Two pictures at once: each may take a core and some 200 MB for a moment.
+        return Personal(
+            accounts: accounts, pictures: Pictures(pool: Blocking(threads: 2, queueMax: 16)), policy: policy,
+            log: program.log)
+    }
+
+    /// `auth picture`: what `Pictures` starts for each file, without settings or secrets.
+    private static let decodePicture: Service.Command = { _, _ in
+        let status = Pictures.decode()
+        if status != 0 { throw Undecodable() }
+    }
+
+    private struct Undecodable: Error, CustomStringConvertible { let description = "no picture that can be decoded" }
 
     /// `auth create-superuser --email someone@example.com`, the password in AUTH_NEW_PASSWORD: an argument could be read
     /// by every user of the machine.

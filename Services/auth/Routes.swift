@@ -157,7 +157,8 @@ enum Schemas {
             .optional("email", .string(max: 320), "Or `username`."), .optional("username", .string(max: 320)),
             .required("password", .string(max: PasswordRule.lengthMax)),
             .optional("otp", .string(max: 20), "The code of a second factor."),
-            .optional("recovery_code", .string(max: 60), "Instead of it.")))
+            .optional("recovery_code", .string(max: 60), "Instead of it."),
+            .optional("cancel_deletion", .boolean, "Keep an account that is being deleted.")))
 
     static let refresh = Schema.object(.required("refresh", .string(max: 200)))
     static let logout = Schema.object(

@@ -27,16 +27,23 @@ enum BillingService {
                 Periods(free, program.database, program.log),
                 program.relay(),
                 consumer(program),
+                program.erasing(ErasureStore.steps),
                 tokens,
-                program.server(program.router(Routes.list(subscriptions), tokens: tokens)),
+                program.server(
+                    program.router(
+                        Routes.list(subscriptions) + Export.routes(ReadExport.sections(program.database)),
+                        tokens: tokens)),
             ]
         }
     }
 
     private static func consumer(_ program: Program) -> Consumer {
         let calls = MeterCalls()
-        return program.consumer([.authWorkspaces, .telephonyCalls, .telephonyAgents], unhurried: true) { envelope, tx in
+        return program.consumer(
+            [.authUsers, .authWorkspaces, .telephonyCalls, .telephonyAgents], unhurried: true
+        ) { envelope, tx in
             switch Topic(rawValue: envelope.topic) {
+            case .authUsers: try await onUser(try envelope.event(as: UserEvent.self), tx)
             case .authWorkspaces: try await onWorkspace(try envelope.event(as: WorkspaceEvent.self), envelope.time, tx)
             case .telephonyAgents: try await onAgent(try envelope.event(as: AgentEvent.self), at: .now(), tx)
             case .telephonyCalls: try await calls.onCall(try envelope.event(as: CallEvent.self), tx)

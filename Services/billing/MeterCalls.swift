@@ -17,6 +17,8 @@ struct MeterCalls: Sendable {
     }
 
     private func meter(_ call: CallSnapshot, seconds: Int64, ended: Bool, _ tx: borrowing Transaction) async throws {
+        // A call's end may come after its workspace was erased.
+        guard try await !tx.isErased(.workspace(call.workspaceID)) else { return }
         guard let terms = try await UsageStore.terms(of: call.workspaceID, at: call.startedAt, tx) else {
             throw NoFreePlan()
         }

@@ -23,6 +23,15 @@ enum SubscriptionStore {
         ).map(snapshot)
     }
 
+    /// The workspace was given to somebody else.
+    static func setOwner(_ owner: UserID, of workspace: WorkspaceID, _ tx: borrowing Transaction) {
+        tx.enqueue(
+            """
+            UPDATE subscriptions SET user_id = \(owner), version = version + 1, updated_at = now()
+            WHERE workspace_id = \(workspace) AND user_id <> \(owner)
+            """)
+    }
+
     /// Moves every subscription whose period is over into the one that holds `now`, at most `limit` at a time.
     static func renew(now: Instant, limit: Int, _ tx: borrowing Transaction) async throws -> [SubscriptionSnapshot] {
         try await tx.query(

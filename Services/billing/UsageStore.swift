@@ -116,12 +116,4 @@ enum UsageStore {
             WHERE workspace_id = \(workspace) AND period_start = \(periodStart)
             """)
     }
-
-    static func erase(_ workspace: WorkspaceID, _ tx: borrowing Transaction) {
-        tx.enqueue("DELETE FROM metered_calls WHERE workspace_id = \(workspace)")
-        tx.enqueue("DELETE FROM usage WHERE workspace_id = \(workspace)")
-        tx.enqueue("DELETE FROM counted_agents WHERE workspace_id = \(workspace)")
-        tx.enqueue("DELETE FROM agent_counts WHERE workspace_id = \(workspace)")
-        tx.enqueue("DELETE FROM subscriptions WHERE workspace_id = \(workspace)")
-    }
 }

@@ -65,13 +65,6 @@ enum ConfigStore {
         _ = try await tx.execute("DELETE FROM business_configs WHERE id = \(id)")
     }
 
-    /// Every configuration of a workspace that is no more, and their history; their ids.
-    static func erase(_ workspace: WorkspaceID, _ tx: borrowing Transaction) async throws -> [BusinessID] {
-        let rows = try await tx.query("DELETE FROM business_configs WHERE workspace_id = \(workspace) RETURNING id")
-        tx.enqueue("DELETE FROM business_config_versions WHERE workspace_id = \(workspace)")
-        return try rows.map { try $0["id"] }
-    }
-
     /// Publishes every configuration again, for a broker that lost them.
     static func restate(_ tx: borrowing Transaction) async throws {
         let rows = try await tx.query("SELECT \(fragment: columns) FROM business_configs ORDER BY id FOR SHARE")

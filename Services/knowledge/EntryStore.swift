@@ -121,11 +121,16 @@ enum EntryStore {
         tx.enqueue("DELETE FROM entries WHERE id = \(id)")
     }
 
-    /// Every entry of a workspace that is no more; their ids.
-    static func erase(_ workspace: WorkspaceID, _ tx: borrowing Transaction) async throws -> [Int64] {
-        let rows = try await tx.query("DELETE FROM entries WHERE workspace_id = \(workspace) RETURNING id")
-        tx.enqueue("DELETE FROM word_counts WHERE workspace_id = \(workspace)")
-        return try rows.map { try $0["id"] }
+    /// The entries of some workspaces after `id`, oldest first.
+    static func following(
+        _ id: Int64, _ workspaces: [WorkspaceID], limit: Int, _ database: Database
+    ) async throws -> [Entry] {
+        try await database.query(
+            """
+            SELECT \(fragment: columns) FROM entries e
+            WHERE e.workspace_id = ANY (\(workspaces)) AND e.id > \(id) ORDER BY e.id LIMIT \(limit)
+            """
+        ).map(entry)
     }
 
     private static func entry(_ row: Row) throws -> Entry {

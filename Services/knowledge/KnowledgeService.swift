@@ -27,15 +27,22 @@ enum KnowledgeService {
                 program.storage,
                 program.relay(restate: [.knowledgeConfigs: { tx in try await ConfigStore.restate(tx) }]),
                 consumer(program),
+                program.erasing(ErasureStore.steps),
                 tokens,
-                program.server(program.router(knowledge.routes, tokens: tokens)),
+                program.server(
+                    program.router(
+                        knowledge.routes + Export.routes(ReadExport.sections(program.database)), tokens: tokens)),
             ]
         }
     }
 
     private static func consumer(_ program: Program) -> Consumer {
-        program.consumer([.authWorkspaces], unhurried: true) { envelope, tx in
-            try await onWorkspace(try envelope.event(as: WorkspaceEvent.self), tx)
+        program.consumer([.authUsers, .authWorkspaces], unhurried: true) { envelope, tx in
+            switch Topic(rawValue: envelope.topic) {
+            case .authUsers: try await onUser(try envelope.event(as: UserEvent.self), tx)
+            case .authWorkspaces: try await onWorkspace(try envelope.event(as: WorkspaceEvent.self), tx)
+            default: return
+            }
         }
     }
 

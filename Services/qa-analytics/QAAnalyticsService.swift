@@ -23,20 +23,26 @@ enum QAAnalyticsService {
                 program.storage,
                 program.relay(),
                 consumer(program, scoring),
+                program.erasing(ErasureStore.steps),
                 tokens,
-                program.server(program.router(Routes.list(program.database), tokens: tokens)),
+                program.server(
+                    program.router(
+                        Routes.list(program.database) + Export.routes(ReadExport.sections(program.database)),
+                        tokens: tokens)),
             ]
         }
     }
 
     private static func consumer(_ program: Program, _ scoring: ScoreCalls) -> Consumer {
-        program.consumer([.telephonyCalls, .authWorkspaces]) { envelope, tx in
+        program.consumer([.telephonyCalls, .authUsers, .authWorkspaces]) { envelope, tx in
             switch Topic(rawValue: envelope.topic) {
             case .telephonyCalls: try await scoring.onCall(try envelope.event(as: CallEvent.self), tx)
             case .authWorkspaces:
                 if case .deleted(let id) = try envelope.event(as: WorkspaceEvent.self) {
-                    try await ScoreStore.erase(id, tx)
+                    try await tx.erase(.workspace(id))
                 }
+            case .authUsers:
+                if case .deleted(let id) = try envelope.event(as: UserEvent.self) { try await tx.erase(.user(id)) }
             default: return
             }
         }

@@ -7,6 +7,8 @@ struct ScoreCalls: Sendable {
     let sentiment: Sentiment
 
     func onCall(_ event: CallEvent, _ tx: borrowing Transaction) async throws {
+        // What is said of a call may come after its workspace was erased.
+        guard try await !tx.isErased(.workspace(event.call.workspaceID)) else { return }
         switch event {
         case .started(let call), .updated(let call): ScoreStore.keep(call, tx)
         case .interactionAdded(let call, let said), .interactionUpdated(let call, let said):

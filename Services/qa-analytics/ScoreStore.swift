@@ -128,14 +128,4 @@ enum ScoreStore {
             UPDATE calls SET mood = \(mood), mood_label = \(SentimentLabel(score: mood).rawValue) WHERE call_id = \(call)
             """)
     }
-
-    /// Erases what analytics holds of a workspace (its sums go with its rows, by the trigger).
-    static func erase(_ workspace: WorkspaceID, _ tx: borrowing Transaction) async throws {
-        _ = try await tx.execute(
-            """
-            DELETE FROM utterances u USING calls c WHERE c.call_id = u.call_id AND c.workspace_id = \(workspace)
-            """)
-        _ = try await tx.execute("DELETE FROM calls WHERE workspace_id = \(workspace)")
-        _ = try await tx.execute("DELETE FROM calls_daily WHERE workspace_id = \(workspace)")
-    }
 }

@@ -96,9 +96,4 @@ enum FrameStore {
             return Int(count)
         }
     }
-
-    static func erase(_ workspace: WorkspaceID, _ tx: borrowing Transaction) {
-        tx.enqueue("DELETE FROM frames WHERE workspace_id = \(workspace)")
-        tx.enqueue("DELETE FROM streams WHERE workspace_id = \(workspace)")
-    }
 }

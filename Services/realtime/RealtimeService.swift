@@ -24,32 +24,50 @@ enum RealtimeService {
                 program.storage,
                 program.relay(),
                 consumer(program),
+                program.erasing(ErasureStore.steps),
                 Pruning(program.database, keeping: Int64(kept), program.log),
-                program.server(Router([frames.route], program: program.name, log: program.log)),
+                program.server(
+                    Router(
+                        [frames.route] + Export.routes(ReadExport.sections(program.database)), program: program.name,
+                        log: program.log)),
             ]
         }
     }
 
     private static func consumer(_ program: Program) -> Consumer {
-        program.batchConsumer([.telephonyCalls, .qaScores, .authWorkspaces], onEvents)
+        program.batchConsumer(
+            [.telephonyCalls, .telephonyAgents, .qaScores, .authUsers, .authWorkspaces], onEvents)
     }
 
     /// All frames of a batch take their ids in one round trip: a browser waits for them.
     static func onEvents(_ envelopes: [Envelope], _ tx: borrowing Transaction) async throws {
         var waiting: [(frame: NewFrame, trace: TraceContext?)] = []
+        var erased: [WorkspaceID: Bool] = [:]
         for envelope in envelopes {
             var frame: NewFrame?
             switch Topic(rawValue: envelope.topic) {
             case .telephonyCalls: frame = Frames.of(try envelope.event(as: CallEvent.self), at: envelope.time)
             case .qaScores: frame = Frames.of(try envelope.event(as: ScoreEvent.self), at: envelope.time)
             case .authWorkspaces:
-                guard case .deleted(let id) = try envelope.event(as: WorkspaceEvent.self) else { continue }
-                try await keep(waiting, tx)
-                waiting = []
-                FrameStore.erase(id, tx)
+                if case .deleted(let id) = try envelope.event(as: WorkspaceEvent.self) {
+                    try await tx.erase(.workspace(id))
+                    erased[id] = true
+                }
+            case .authUsers:
+                if case .deleted(let id) = try envelope.event(as: UserEvent.self) { try await tx.erase(.user(id)) }
+            case .telephonyAgents:
+                // Frames name the human who has a call; auth does not wait for these.
+                if case .removed(let id, let workspace) = try envelope.event(as: AgentEvent.self),
+                    try await !tx.isErased(.workspace(workspace))
+                {
+                    try await tx.erase(.agent(id), reports: false)
+                }
             default: continue
             }
-            if let frame { waiting.append((frame, envelope.trace?.child())) }
+            guard let frame else { continue }
+            let workspace = frame.workspaceID
+            if erased[workspace] == nil { erased[workspace] = try await tx.isErased(.workspace(workspace)) }
+            if erased[workspace] == false { waiting.append((frame, envelope.trace?.child())) }
         }
         try await keep(waiting, tx)
     }

@@ -82,6 +82,11 @@ struct AgentFilter: Sendable {
     var createdUntil: Instant?
     var order: Ordering
 
+    init(tenancy: Tenancy) {
+        self.tenancy = tenancy
+        order = Ordering(field: "created_at", descending: true)
+    }
+
     init(_ form: inout Form, tenancy: Tenancy) {
         self.tenancy = tenancy
         workspace = form.optionalID("workspace", as: WorkspaceID.self)

@@ -34,7 +34,7 @@ struct HumanAgent: Sendable, Equatable {
 }
 
 enum HumanAgentStore {
-    private static let columns: Query = """
+    static let columns: Query = """
         h.id, h.workspace_id, h.version, h.user_id, h.name, h.email, h.phone_number, h.extension, h.is_available,
         h.is_active, h.skills, h.departments, h.total_calls_handled, h.average_rating, h.created_at, h.updated_at,
         h.last_active_at, h.metadata, h.busy_call_id

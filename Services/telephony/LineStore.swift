@@ -104,7 +104,7 @@ enum LineStore {
             SELECT p.workspace_id, p.agent_id, a.business_id, a.status = 'paused' AS paused, a.language
             FROM phone_numbers p LEFT JOIN ai_agents a ON a.id = p.agent_id
             WHERE p.phone_number = \(number) AND p.is_active
-              AND NOT EXISTS (SELECT 1 FROM erased_workspaces e WHERE e.workspace_id = p.workspace_id)
+              AND NOT EXISTS (SELECT 1 FROM erasures e WHERE e.kind = 'workspace' AND e.id = p.workspace_id)
             """)
         return try row.map { row in
             Answering(

@@ -24,7 +24,7 @@ enum PlaceCallStore {
         let row = try await tx.queryOne(
             """
             SELECT pg_advisory_xact_lock(hashtextextended(\(workspace.text), 0))::text AS locked,
-                   EXISTS (SELECT 1 FROM erased_workspaces WHERE workspace_id = \(workspace)) AS erased,
+                   EXISTS (SELECT 1 FROM erasures WHERE kind = 'workspace' AND id = \(workspace)) AS erased,
                    EXISTS (SELECT 1 FROM do_not_call
                            WHERE workspace_id = \(workspace) AND phone_number = \(callee)) AS refused,
                    \(fragment: BlockedNumberStore.covers(callee, in: workspace)) AS blocked

@@ -105,35 +105,4 @@ enum ReactionStore {
             "UPDATE calls SET qa_version = \(score.version) WHERE id = \(score.callID) AND qa_version < \(score.version)"
         ) == 1
     }
-
-    // MARK: Erasing
-
-    /// Everything of a workspace, for good. Its live calls are hung up by then.
-    static func erase(_ workspace: WorkspaceID, _ tx: borrowing Transaction) async throws {
-        _ = try await tx.execute(
-            "INSERT INTO erased_workspaces (workspace_id) VALUES (\(workspace)) ON CONFLICT DO NOTHING")
-        let statements: [Query] = [
-            "DELETE FROM callbacks WHERE workspace_id = \(workspace)",
-            "DELETE FROM do_not_call WHERE workspace_id = \(workspace)",
-            "DELETE FROM calls WHERE workspace_id = \(workspace)",
-            "DELETE FROM human_agents WHERE workspace_id = \(workspace)",
-            "DELETE FROM phone_numbers WHERE workspace_id = \(workspace)",
-            "DELETE FROM ai_agents WHERE workspace_id = \(workspace)",
-            "DELETE FROM business_configs WHERE workspace_id = \(workspace)",
-            "DELETE FROM workspace_limits WHERE workspace_id = \(workspace)",
-            "DELETE FROM workspace_plans WHERE workspace_id = \(workspace)",
-            "DELETE FROM blocked_numbers WHERE workspace_id = \(workspace)",
-        ]
-        for statement in statements { _ = try await tx.execute(statement) }
-    }
-
-    static func liveSids(of workspace: WorkspaceID, _ tx: borrowing Transaction) async throws -> [String] {
-        let rows = try await tx.query(
-            """
-            SELECT twilio_call_sid AS sid FROM calls
-            WHERE workspace_id = \(workspace) AND status IN ('initiated', 'ringing', 'in_progress', 'escalated')
-              AND twilio_call_sid IS NOT NULL
-            """)
-        return try rows.map { try $0["sid"] }
-    }
 }

@@ -1,12 +1,11 @@
 import Messaging
 import Postgres
-import Runtime
 import Shared
 
 /// What this program does about what others tell. Runs in the transaction that claims the event.
 extension Telephony {
     static let listensTo: [Topic] = [
-        .knowledgeConfigs, .billingUsage, .billingSubscriptions, .authWorkspaces, .authBlacklist, .qaScores,
+        .knowledgeConfigs, .billingUsage, .billingSubscriptions, .authUsers, .authWorkspaces, .authBlacklist, .qaScores,
     ]
 
     func react(to envelope: Envelope, _ tx: borrowing Transaction) async throws {
@@ -17,6 +16,8 @@ extension Telephony {
         case Topic.billingUsage.rawValue: try await onUsage(try envelope.event(as: UsageEvent.self), tx)
         case Topic.billingSubscriptions.rawValue:
             try await onSubscription(try envelope.event(as: SubscriptionEvent.self), tx)
+        case Topic.authUsers.rawValue:
+            if case .deleted(let id) = try envelope.event(as: UserEvent.self) { try await tx.erase(.user(id)) }
         case Topic.authWorkspaces.rawValue: try await onWorkspace(try envelope.event(as: WorkspaceEvent.self), tx)
         case Topic.authBlacklist.rawValue: try await onBlacklist(try envelope.event(as: BlacklistEvent.self), tx)
         case Topic.qaScores.rawValue: try await onScore(try envelope.event(as: ScoreEvent.self), tx)
@@ -26,7 +27,9 @@ extension Telephony {
 
     func onConfig(_ event: ConfigEvent, _ tx: borrowing Transaction) async throws {
         switch event {
-        case .changed(let config): try await ReactionStore.put(config, tx)
+        case .changed(let config):
+            guard try await !tx.isErased(.workspace(config.workspaceID)) else { return }
+            try await ReactionStore.put(config, tx)
         case .removed(let id, _): try await ReactionStore.removeConfig(id, tx)
         }
     }
@@ -36,6 +39,7 @@ extension Telephony {
         // AI agents are counted here, where they are made.
         case .limitReached(_, .agents, _, _), .limitCleared(_, .agents): break
         case .limitReached(let workspace, let limit, let value, let max):
+            guard try await !tx.isErased(.workspace(workspace)) else { return }
             try await ReactionStore.reached(limit, of: workspace, value: value, max: max, tx)
         case .limitCleared(let workspace, let limit):
             try await ReactionStore.cleared(limit, of: workspace, tx)
@@ -57,13 +61,16 @@ extension Telephony {
         case .created, .updated: break
         case .memberAdded(let member): try await onMember(member, tx)
         case .memberRemoved(let member): try await onMemberGone(member, tx)
-        case .deleted(let id): try await onWorkspaceDeleted(id, tx)
+        case .deleted(let id): try await tx.erase(.workspace(id))
         }
     }
 
     /// Somebody taken in as agent becomes a human agent; one that a manager made before is linked by e-mail.
     private func onMember(_ member: MemberSnapshot, _ tx: borrowing Transaction) async throws {
-        guard let email = EmailAddress(member.email) else { return }
+        // Told late of somebody, or some place, that is no more.
+        guard try await !tx.isErased(.workspace(member.workspaceID)), try await !tx.isErased(.user(member.userID)),
+            let email = EmailAddress(member.email)
+        else { return }
         let now = Instant.now()
         let byUser = try await HumanAgentStore.lock(user: member.userID, in: member.workspaceID, tx)
         let known: HumanAgent? =
@@ -98,23 +105,6 @@ extension Telephony {
         agent.isAvailable = false
         agent.updatedAt = .now()
         try await HumanAgentStore.save(&agent, tx)
-    }
-
-    private func onWorkspaceDeleted(_ id: WorkspaceID, _ tx: borrowing Transaction) async throws {
-        // The carrier still holds their live calls; nobody will answer for them any more.
-        let sids = try await ReactionStore.liveSids(of: id, tx)
-        try await ReactionStore.erase(id, tx)
-        let (carrier, log) = (carrier, log)
-        guard !sids.isEmpty else { return }
-        tx.onCommit {
-            EventLoop.required().spawn("hang up erased calls") {
-                for sid in sids {
-                    do throws(Carrier.Failure) { try await carrier.hangUp(sid) } catch {
-                        log.warn("erase.hang_up_failed", ("error", "\(error)"))
-                    }
-                }
-            }
-        }
     }
 
     func onScore(_ event: ScoreEvent, _ tx: borrowing Transaction) async throws {

@@ -27,9 +27,12 @@ enum TelephonyService {
                 consumer(program, telephony),
                 commands(program, telephony),
                 CarrierOrders(telephony),
+                program.erasing(ErasureStore.steps(orders: telephony.ordersWaiting)),
                 tokens,
                 telephony.live,
-                program.server(program.router(telephony.routes, tokens: tokens)),
+                program.server(
+                    program.router(
+                        telephony.routes + Export.routes(ReadExport.sections(program.database)), tokens: tokens)),
             ]
         }
     }

@@ -6,6 +6,7 @@ public enum MessagingSchema {
         Migration("messaging/0001-messaging.sql", sql: tables + partitions),
         Migration("messaging/0002-lighter-outbox.sql", sql: lighter),
         Migration("messaging/0003-carried-out.sql", sql: carried),
+        Migration("messaging/0004-erasures.sql", sql: erasures),
     ].compactMap { $0 }
 
     private static let tables = """
@@ -161,5 +162,27 @@ public enum MessagingSchema {
             RETURN dropped;
         END
         $$;
+        """
+
+    private static let erasures = """
+        -- People, workspaces and human agents whose data is to go, or has gone. The rows stay a while longer than any event
+        -- can come late, so that none brings anything back; they hold ids and numbers only.
+        CREATE TABLE erasures (
+            kind text NOT NULL CHECK (kind IN ('user', 'workspace', 'agent')),
+            id uuid NOT NULL,
+            -- Other ids by which events speak of the same.
+            also text[] NOT NULL DEFAULT '{}',
+            asked_at timestamptz NOT NULL DEFAULT now(),
+            -- When to look through the tables (again); null: never.
+            due_at timestamptz DEFAULT now(),
+            -- Another replica is at it until then, or has died.
+            leased_until timestamptz NOT NULL DEFAULT '-infinity',
+            done_at timestamptz,
+            must_report boolean NOT NULL DEFAULT true,
+            sweeps integer NOT NULL DEFAULT 0,
+            counts jsonb NOT NULL DEFAULT '{}',
+            PRIMARY KEY (kind, id)
+        );
+        CREATE INDEX erasures_due ON erasures (due_at) WHERE due_at IS NOT NULL;
         """
 }

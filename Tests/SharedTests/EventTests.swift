@@ -171,7 +171,7 @@ import Testing
         #expect(Topic.allCases.allSatisfy { $0.partitions > 0 })
         #expect(Topic.realtimeFrames.partitions == 1, "a gateway drops frames that come out of order")
         #expect(Topic.telephonyCalls.deadLetters == "telephony.calls.dead")
-        #expect(Set(Topic.allCases.map(\.rawValue)).count == 16)
+        #expect(Set(Topic.allCases.map(\.rawValue)).count == 17)
     }
 }
 

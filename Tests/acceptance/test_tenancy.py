@@ -21,6 +21,7 @@ PUBLIC = {
     "POST /api/auth/verify-email/", "POST /api/auth/verify-email/resend/", "GET /api/auth/verify-email/",
     "GET /.well-known/security.txt", "GET /api/schema/", "GET /asyncapi.json", "GET /api/docs/", "GET /swagger/",
     "GET /api/redoc/", "GET /redoc/", "GET /live", "GET /", "GET /assets/docs/{file}", "GET /healthz", "GET /readyz",
+    "GET /media/avatars/{file}",
 }
 # Refused with 403 unless the carrier signed.
 SIGNED = {"POST /api/calls/twilio-webhook/", "POST /api/calls/twilio-connect/", "GET /ws/relay/{token}"}
@@ -111,8 +112,9 @@ def owned(platform, carrier) -> Owned:
     return Owned(person, by_parameter={
         "call_id": call_id, "escalation_id": escalation, "agent_id": human, "entry_id": entry, "business_id": config,
         "agents/id": agent, "phone-numbers/id": number["id"], "plans/id": plan, "session_id": session, "key_id": key,
-        "users/id": person.user["id"], "blacklist/id": blocked, "workspaces/id": person.workspace,
-        "invitations/id": invitation, "user_id": member,
+        # Whom an admin deletes below; not the owner of everything else.
+        "users/id": Person.registered(platform).user["id"], "blacklist/id": blocked,
+        "workspaces/id": person.workspace, "invitations/id": invitation, "user_id": member,
     }, by_field={
         "business_id": config, "template_id": agent, "agent": agent, "agent_id": human, "workspace": person.workspace,
         "workspace_id": person.workspace, "phone_number_ids": [number["id"]], "from_number": number["phone_number"],

@@ -33,6 +33,7 @@ extension Accounts {
         }
         guard let (key, account, workspaces) = found else { throw Problem.unauthorized("This API key is not valid.") }
         try await requireGoodStanding(account)
+        try await settleDeletion(of: account, cancels: false)
         let now = Instant.now()
         return Claims(
             subject: account.id, role: account.role, staff: account.isStaff, workspaces: workspaces,
@@ -49,6 +50,7 @@ extension Accounts {
         {
             throw Problem.unauthorized("This account has a second factor: log in, or use an API key.")
         }
+        try await settleDeletion(of: account, cancels: false)
         let (session, workspaces) = try await database.transaction { tx in
             let session = try await SessionStore.basic(
                 of: account.id, from: client, lifetime: Self.basicLifetime, tx)

@@ -14,9 +14,11 @@ extension Accounts {
         let login = form.optionalString("email", max: 320) ?? form.string("username", max: 320)
         let password = form.string("password", max: PasswordRule.lengthMax, trimmed: false)
         let factor = SecondFactor(&form)
+        let cancelsDeletion = form.optionalBool("cancel_deletion", default: false)
         try form.finish()
         let client = ClientInfo(request)
         let account = try await authenticate(login, password, factor, from: client)
+        try await settleDeletion(of: account, cancels: cancelsDeletion)
         let opened = try await database.transaction { tx in
             let workspaces = try await AccountStore.memberships(of: account.id, tx)
             return openSession(for: account, from: client, workspaces, tx)

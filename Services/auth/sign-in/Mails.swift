@@ -11,6 +11,8 @@ enum Mail: Sendable {
     case reset(link: String)
     case passwordChanged
     case secondFactor(isOn: Bool)
+    case deletionPlanned(at: Instant)
+    case deletionCancelled
     case invitation(Invitation, from: String, token: String, accept: String)
 
     var subject: String {
@@ -20,6 +22,8 @@ enum Mail: Sendable {
         case .passwordChanged: "Your password was changed"
         case .secondFactor(true): "Your account asks for a code from now on"
         case .secondFactor(false): "Your account asks for no code any more"
+        case .deletionPlanned: "Your account will be deleted"
+        case .deletionCancelled: "Your account is kept"
         case .invitation: "You are invited to a workspace"
         }
     }
@@ -64,6 +68,19 @@ enum Mail: Sendable {
 
             If it was not you, change your password at once.
             """
+        case .deletionPlanned(let day):
+            """
+            Your account and everything in it will be deleted on \(day.iso), as was asked for with its password.
+
+            To keep it, log in before then and send cancel_deletion: true with the password. If it was not you who asked,
+            change your password afterwards.
+            """
+        case .deletionCancelled:
+            """
+            Your account is not going to be deleted: somebody logged in with its password and said so.
+
+            If it was not you, change your password at once.
+            """
         case .invitation(let invitation, let from, let token, let accept):
             """
             \(from) invites you to the workspace "\(invitation.workspaceName)" as \(invitation.role.rawValue).
@@ -83,7 +100,7 @@ enum Mail: Sendable {
         switch self {
         case .verify: Link.Kind.verify.lifetime
         case .reset: Link.Kind.reset.lifetime
-        case .passwordChanged, .secondFactor: .seconds(2 * 86_400)
+        case .passwordChanged, .secondFactor, .deletionPlanned, .deletionCancelled: .seconds(2 * 86_400)
         case .invitation: Invitation.lifetime
         }
     }

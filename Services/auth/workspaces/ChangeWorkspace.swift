@@ -95,6 +95,7 @@ extension Accounts {
             let members = try await MemberStore.members(of: id, tx)
             try await BlacklistStore.removeAll(of: id, tx)
             WorkspaceStore.delete(id, tx)
+            ErasureBook.open(.workspace(id), tx)
             tx.publish(WorkspaceEvent.deleted(id: id))
             cutOff(members.map(\.account.id), tx)
             Audit.record("workspaces.deleted", .workspace, id.text, workspace: id, before: before, by: actor, tx)

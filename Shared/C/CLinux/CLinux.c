@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <spawn.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -49,5 +50,8 @@ void cl_background_thread(void) {
     // Niceness as well: it is what is left where the policy is not allowed.
     setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), 19);
     sched_setscheduler(0, SCHED_IDLE, &none);
+}
+int cl_spawn_close_from(posix_spawn_file_actions_t *actions, int first) {
+    return posix_spawn_file_actions_addclosefrom_np(actions, first);
 }
 void cl_exit_now(int code) { _exit(code); }

@@ -4,6 +4,7 @@ public enum Topic: String, CaseIterable, Sendable {
     case authWorkspaces = "auth.workspaces"
     case authRevocations = "auth.revocations"
     case authBlacklist = "auth.blacklist"
+    case authErasures = "auth.erasures"
     case billingSubscriptions = "billing.subscriptions"
     case billingPayments = "billing.payments"
     case billingUsage = "billing.usage"

@@ -1,5 +1,6 @@
 #pragma once
 // Linux calls that `import Glibc` does not show to Swift, and one thread-local pointer.
+#include <spawn.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -21,5 +22,7 @@ void cl_set_loop(void *loop);
 int cl_stop_signals(void);
 // the calling thread gets the processor when no other thread wants it
 void cl_background_thread(void);
+// the new process has no descriptor from `first` on (glibc 2.34)
+int cl_spawn_close_from(posix_spawn_file_actions_t *actions, int first);
 // _exit: no exit handlers run
 void cl_exit_now(int code) __attribute__((noreturn));
