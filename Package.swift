@@ -57,7 +57,8 @@ let package = Package(
         system("CPostgres", pkgConfig: "libpq", apt: "libpq-dev"),
         system("CKafka", pkgConfig: "rdkafka", apt: "librdkafka-dev"),
         system("CArgon2", pkgConfig: "libargon2", apt: "libargon2-dev", path: "Services/auth/CArgon2"),
-        system("CGD", pkgConfig: "gdlib", apt: "libgd-dev", path: "Services/auth/CGD"),
+        // Without pkg-config: it hands out flags of libavif that the package manager warns of, and none that are needed.
+        .systemLibrary(name: "CGD", path: "Services/auth/CGD", providers: [.apt(["libgd-dev"])]),
         system("CArchive", pkgConfig: "libarchive", apt: "libarchive-dev", path: "Services/auth/CArchive"),
         .target(name: "CLinux", path: "Shared/C/CLinux"),
 

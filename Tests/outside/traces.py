@@ -43,28 +43,34 @@ def in_tables(platform: Platform, needles: list[str], ids: bool = False) -> list
 
 def in_compacted_topics(platform: Platform, needles: list[str]) -> list[str]:
     """What a reader from the beginning ends up with: the last record of each key."""
+    found = []
+    for topic in COMPACTED:
+        for key, value in last_words(platform, topic).items():
+            if value is not None:
+                found += [f"{topic}: {needle} in {value[:300]!r}" for needle in needles
+                          if needle.encode() in value or needle.encode() in key]
+    return found
+
+
+def last_words(platform: Platform, topic: str) -> dict[bytes, bytes | None]:
+    # A consumer for each topic: one that is given another topic may still hand out records of the one before.
     consumer = Consumer({"bootstrap.servers": f"127.0.0.1:{platform.settings['BROKER_PORT']}", "group.id": "traces",
                          "enable.auto.commit": False, "auto.offset.reset": "earliest"})
-    found = []
+    last = {}
     try:
-        for topic in COMPACTED:
-            last = {}
-            for partition in consumer.list_topics(topic, timeout=10).topics[topic].partitions:
-                place = TopicPartition(topic, partition, 0)
-                end = consumer.get_watermark_offsets(place, timeout=10)[1]
-                consumer.assign([place])
-                at = 0
-                while at < end:
-                    record = consumer.poll(10)
-                    assert record is not None and record.error() is None, f"{topic} could not be read to its end"
-                    last[record.key()], at = record.value(), record.offset() + 1
-            for key, value in last.items():
-                if value is not None:
-                    found += [f"{topic}: {needle}" for needle in needles
-                              if needle.encode() in value or needle.encode() in (key or b"")]
+        partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+        assert len(partitions) == 1, f"{topic} has {len(partitions)} partitions"
+        place = TopicPartition(topic, 0, 0)
+        end = consumer.get_watermark_offsets(place, timeout=10)[1]
+        consumer.assign([place])
+        at = 0
+        while at < end:
+            record = consumer.poll(10)
+            assert record is not None and record.error() is None, f"{topic} could not be read to its end"
+            last[record.key() or b""], at = record.value(), record.offset() + 1
     finally:
         consumer.close()
-    return found
+    return last
 
 
 def in_logs(platform: Platform, needles: list[str]) -> list[str]:
