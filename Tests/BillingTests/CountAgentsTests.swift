@@ -109,7 +109,7 @@ import Testing
     @Test func `nothing is left of an erased workspace`() async throws {
         try await withBilling(agents: 1) { database, workspace in
             try await tell(changed(AgentID(), workspace, version: 1), database)
-            try await database.transaction { tx in try await onWorkspace(.deleted(id: workspace), .now(), tx) }
+            try await Leftovers.erase(.workspace(workspace), steps: ErasureStore.steps, program: "billing", database)
             let row = try await database.queryOne(
                 "SELECT (SELECT count(*) FROM counted_agents) + (SELECT count(*) FROM agent_counts) AS n")
             #expect(try row?.decode("n", as: Int64.self) == 0)
