@@ -77,14 +77,16 @@ import Testing
 
     @Test func `fields are written as name, colon, one space and value, however they came`() throws {
         var parser = RequestParser()
-        let text = "GET / HTTP/1.1\r\nHost:h\r\nA: plain\r\nB:\t tabbed \t\r\nC:\r\nD: \r\nE:\te\r\nX-Request-Id: 1\r\n\r\n"
+        let text =
+            "GET / HTTP/1.1\r\nHost:h\r\nA: plain\r\nB:\t tabbed \t\r\nC:\r\nD: \r\nE:\te\r\nX-Request-Id: 1\r\n\r\n"
         guard case .head(let head, _) = parser.parse(Array(text.utf8)) else { throw Failure("no head") }
         let memory = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: head.headers.writtenMax)
         defer { memory.deallocate() }
         var pen = Pen(memory)
         head.headers.write(without: .requestID, to: &pen)
         #expect(
-            String(decoding: pen.written, as: UTF8.self) == "Host: h\r\nA: plain\r\nB: tabbed\r\nC: \r\nD: \r\nE: e\r\n")
+            String(decoding: pen.written, as: UTF8.self) == "Host: h\r\nA: plain\r\nB: tabbed\r\nC: \r\nD: \r\nE: e\r\n"
+        )
     }
 
     @Test func `numbers are written in decimal`() {
