@@ -15,8 +15,8 @@ help: ## This list
 setup: ## Install what is missing: apt packages, the local PostgreSQL and broker (quick when nothing is)
 	@deploy/local/setup
 
-build: setup ## Build the programs (release)
-	swift build -c release
+build: setup ## Build the programs (release, the Swift libraries within, as in the images)
+	swift build -c release --static-swift-stdlib
 
 run: build ## Everything in the foreground, with simulated calls shown live; Ctrl-C stops
 	@$(switchboard) run
@@ -50,7 +50,7 @@ test-faults: ## 300 dialogues while programs, PostgreSQL and the broker are kill
 
 bench: ## Measurements, as ratios against nginx, plain writes and Foundation in the same run
 	@deploy/local/setup bench
-	swift build -c release
+	swift build -c release --static-swift-stdlib
 	@.local/venv/bin/python deploy/local/bench.py
 
 fuzz: ## libFuzzer on the HTTP, chunk and WebSocket parsers (SECONDS_EACH=20)

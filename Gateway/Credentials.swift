@@ -57,6 +57,14 @@ final class Credentials: Sendable {
         self.ask = ask
     }
 
+    /// Whether the request says who sends it. Most that do have a token we remember.
+    static func areSent(with request: Request) -> Bool {
+        request.headers.contains("Authorization") || request.headers.contains("X-Api-Key")
+    }
+
+    /// Who sent a request with a token that was verified before; nil for every other one, which ``admit(_:)`` judges.
+    func remembered(_ request: Request) -> Principal? { try? tokens.remembered(request) }
+
     /// Who sent the request; nil when it says nothing about it. What was no token has become one afterwards.
     /// - Throws: 401 for a credential that does not count, 429 for too many of them.
     func admit(_ request: inout Request) async throws -> Principal? {

@@ -6,36 +6,48 @@ import Shared
 struct Forward: Sendable {
     let upstreams: Upstreams
 
-    /// Until the answer begins: longer than any route's own deadline, so that the route's word is the one heard.
-    private static let answerMax: Duration = .seconds(35)
+    /// Seconds until the answer begins: longer than any route's own deadline, so that the route's word is the one heard.
+    private static let answerSeconds = 35
     /// Requests of one caller tried on another replica, at most.
     private static let triesMax = 3
+    /// A small answer is read to its end under the same time limit: no stream, one write instead of several.
+    private static let wholeMax = 64 * 1024
 
-    /// Fields a stranger must not say: they are ours.
-    private static let ours = ["x-user-", "x-workspace-", "x-forwarded-", "x-deadline-", "forwarded"]
+    /// What the program behind is told of where a request comes from.
+    struct Origin: Sendable {
+        let address: String
+        let id: String
+        let trace: TraceContext
 
-    private static func isOurs(_ name: String) -> Bool {
-        // Nearly no field begins with either letter: the others need no lower-cased copy.
-        guard let first = name.utf8.first, first | 0x20 == UInt8(ascii: "x") || first | 0x20 == UInt8(ascii: "f") else {
-            return false
+        init(from address: String, id: String, trace: TraceContext) {
+            self.address = address
+            self.id = id
+            self.trace = trace
         }
-        let name = name.lowercased()
-        return ours.contains { name.hasPrefix($0) }
     }
 
     /// - Throws: 502 when nobody could be reached or the answer was broken, 504 when it took too long.
-    func callAsFunction(_ request: Request, to owner: Owner, from address: String) async throws -> Response {
+    func callAsFunction(_ request: Request, to owner: Owner, _ origin: Origin) async throws -> Response {
         let pool = upstreams.pool(owner)
-        let headers = Self.headers(request, from: address)
+        let headers = Self.headers(request, origin)
         var tried: Set<Int> = []
         var tries = 0
         pool.retries.earn()
         while true {
             tries += 1
             // After a failure on a kept connection only a fresh one tells a closed connection from a dead replica.
-            let lease = try await pool.lease(fresh: tries > 1, tried: &tried)
+            let chosen = tries == 1 ? pool.choose() : (kept: nil, replica: nil)
+            let lease: UpstreamPool.Lease
+            if let kept = chosen.kept {
+                lease = kept
+            } else {
+                lease = try await pool.lease(fresh: tries > 1, chosen: chosen.replica, tried: &tried)
+            }
             do {
-                return try await exchange(request, headers, lease, pool)
+                var answer = try await lease.connection.exchange(
+                    request.method, request.target, headers: headers, body: request.body, within: Self.answerSeconds,
+                    wholeMax: Self.wholeMax)
+                return Self.response(to: request, &answer, lease, pool)
             } catch is CancellationError {
                 pool.abandoned(lease)
                 throw CancellationError()
@@ -57,53 +69,44 @@ struct Forward: Sendable {
         }
     }
 
-    private func exchange(
-        _ request: Request, _ headers: Headers, _ lease: UpstreamPool.Lease, _ pool: UpstreamPool
-    ) async throws -> Response {
-        // A small answer is read to its end under the same deadline: no stream, one write instead of several.
-        let (answer, whole) = try await withDeadline(Self.answerMax) {
-            let answer = try await lease.connection.exchange(
-                request.method, request.target, headers: headers, body: request.body)
-            guard request.method != .head, let length = answer.body.length, length <= Self.wholeMax, length > 0 else {
-                return (answer, [UInt8]?.none)
-            }
-            return (answer, try await answer.body.bytes(max: Self.wholeMax))
-        }
-        var response = Response(status: answer.head.status, headers: answer.head.headers.endToEnd)
-        response.headers.remove("Date")
+    private static func response(
+        to request: Request, _ answer: inout Upstream.Answer, _ lease: UpstreamPool.Lease, _ pool: UpstreamPool
+    ) -> Response {
+        var response = Response(status: answer.head.status)
+        // Traded, not copied.
+        swap(&response.headers, &answer.head.headers)
+        response.headers.keepEndToEnd(without: .date)
         if answer.body.isEmpty || request.method == .head {
             pool.done(lease)
-            response.body = .empty
-            return response
-        }
-        if let whole {
+        } else if let whole = answer.body.takeReady() {
             pool.done(lease)
             response.body = .bytes(whole)
-            return response
-        }
-        response.body = .stream(length: answer.body.length) { writer in
-            do {
-                while let chunk = try await answer.body.next() { try await writer.write(chunk) }
-                pool.done(lease)
-            } catch {
-                pool.abandoned(lease)
-                throw error
+        } else {
+            let body = answer.body
+            response.body = .stream(length: body.length) { writer in
+                do {
+                    while let chunk = try await body.next() { try await writer.write(chunk) }
+                    pool.done(lease)
+                } catch {
+                    pool.abandoned(lease)
+                    throw error
+                }
             }
         }
         return response
     }
 
-    private static let wholeMax = 64 * 1024
-
     /// The caller's end-to-end fields without those that are ours to say, and ours.
-    static func headers(_ request: Request, from address: String) -> Headers {
-        var headers = Headers()
-        for (name, value) in request.headers.endToEnd where !isOurs(name) { headers.add(name, value) }
-        headers.add("X-Forwarded-For", address)
-        headers.add("X-Forwarded-Proto", request.isSecure ? "https" : "http")
-        headers.add("X-Forwarded-Host", request.headers["Host"] ?? "")
-        headers.set("X-Request-Id", request.id)
-        if let trace = request.trace { headers.set("traceparent", trace.traceparent) }
+    static func headers(_ request: Request, _ origin: Origin) -> Headers {
+        var headers = request.headers
+        // First, so that this makes the only copy.
+        headers.reserve(fields: 5, bytes: 256)
+        headers.keepEndToEnd(without: [.ours, .requestID, .traceparent])
+        headers.addTrusted("X-Forwarded-For", origin.address)
+        headers.addTrusted("X-Forwarded-Proto", request.isSecure ? "https" : "http")
+        headers.addTrusted("X-Forwarded-Host", sameAs: "Host")
+        headers.addTrusted("X-Request-Id", origin.id)
+        origin.trace.withTraceparent { headers.addTrusted("traceparent", $0) }
         return headers
     }
 }

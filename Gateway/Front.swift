@@ -5,39 +5,58 @@ import Shared
 
 /// What every request from outside passes: an id and a trace, cross-origin rules, who it is, how often they may ask, and
 /// then either our own routes or the program that owns the path.
-struct Front: Sendable {
-    let table: RouteTable
-    let own: Router
-    let credentials: Credentials
-    let limits: RateLimits
-    let forward: Forward
-    let tunnel: Tunnel
-    let origins: Origins
-    let proxies: TrustedProxies
-    let log: Log
+final class Front: Sendable {
+    private let table: RouteTable
+    private let own: Router
+    private let credentials: Credentials
+    private let limits: RateLimits
+    private let forward: Forward
+    private let tunnel: Tunnel
+    private let origins: Origins
+    private let proxies: TrustedProxies
+    private let log: Log
 
-    func respond(to request: Request) async -> Response {
-        let began = ContinuousClock.now
-        var request = request
-        let trace = request.headers["traceparent"].flatMap { TraceContext(traceparent: $0) }?.child() ?? .new()
-        request.trace = trace
-        request.id = Self.requestID(request, trace)
-        let arrived = request
-        return await TraceContext.$current.withValue(trace) { await answer(arrived, began) }
+    init(
+        table: RouteTable, own: Router, credentials: Credentials, limits: RateLimits, forward: Forward, tunnel: Tunnel,
+        origins: Origins, proxies: TrustedProxies, log: Log
+    ) {
+        self.table = table
+        self.own = own
+        self.credentials = credentials
+        self.limits = limits
+        self.forward = forward
+        self.tunnel = tunnel
+        self.origins = origins
+        self.proxies = proxies
+        self.log = log
     }
 
-    private func answer(_ arrived: Request, _ began: ContinuousClock.Instant) async -> Response {
-        var request = arrived
-        let address = proxies.caller(of: request)
-        let family = Route.Family(path: request.path)
-        var response: Response
+    /// What becomes known of a request on its way, and is told when it has been answered.
+    private struct Passage {
+        /// ``MonotonicClock``.
+        let began = MonotonicClock.now()
+        let id: String
+        let trace: TraceContext
+        var owner: Owner?
         var principal: Principal?
         var window: RateWindow.Answer?
-        var owner: Owner?
-        if let preflight = origins.preflight(request) {
-            response = preflight
-        } else {
-            do {
+    }
+
+    func respond(to arrived: Request) async -> Response {
+        var request = arrived
+        let trace = request.traceparent?.child() ?? .new()
+        var passage = Passage(id: request.harmlessID ?? trace.traceIDText, trace: trace)
+        var response: Response
+        do {
+            if let preflight = origins.preflight(request) {
+                response = preflight
+            } else if let entry = table.plainEntry(request.target), let owner = entry.owner {
+                passage.owner = owner
+                let address = proxies.caller(of: request)
+                try await admit(&request, entry.limit, address, &passage)
+                response = try await forward(
+                    request, to: owner, .init(from: address, id: passage.id, trace: trace))
+            } else {
                 guard let segments = request.pathSegments?.filter({ !$0.isEmpty }) else {
                     throw Problem(.badRequest, "The path has a malformed escape.")
                 }
@@ -46,41 +65,67 @@ struct Front: Sendable {
                     throw Problem(.routeNotFound, "There is nothing at this address.")
                 }
                 let entry = table.entry(for: segments)
-                owner = entry?.owner
-                principal = try await credentials.admit(&request)
-                let caller = principal.map { Caller.user($0.user) } ?? .address(address)
-                let limit = entry?.limit ?? Self.ownLimit(segments)
-                window = limits.take(caller, limit, now: Instant.now().seconds)
-                if let window, !window.allowed {
-                    throw Problem.rateLimited(retryAfter: Int(max(1, window.reset - Instant.now().seconds)))
-                }
+                passage.owner = entry?.owner
+                let address = proxies.caller(of: request)
+                try await admit(&request, entry?.limit ?? Self.ownLimit(segments), address, &passage)
                 if segments.starts(with: ["ws", "relay"]) {
-                    owner = .telephony
-                    response = try await tunnel(request, to: .telephony, from: address)
-                } else if let owner {
-                    response = try await forward(request, to: owner, from: address)
+                    passage.owner = .telephony
+                    response = try await tunnel(
+                        request, to: .telephony, .init(from: address, id: passage.id, trace: trace))
+                } else if let owner = entry?.owner {
+                    response = try await forward(
+                        request, to: owner, .init(from: address, id: passage.id, trace: trace))
                 } else {
                     // Our own routes log and count themselves.
                     response = await own.respond(to: request)
-                    finish(&response, request, window)
+                    finish(&response, request, passage)
                     return response
                 }
-            } catch let problem as Problem {
-                if problem.status >= 500 {
-                    log.error(
-                        "request.failed", ("code", "\(problem.code.rawValue)"),
-                        ("program", "\(owner?.rawValue ?? "gateway")"),
-                        ("error", "\(problem.cause.map { "\($0)" } ?? problem.message)"))
-                }
-                response = .problem(problem, family: family)
-            } catch {
-                log.error("request.failed", ("error", "\(error)"))
-                response = .problem(.internalError(error), family: family)
+            }
+        } catch {
+            response = refusal(error, request, passage)
+        }
+        finish(&response, request, passage)
+        note(response, request, passage)
+        return response
+    }
+
+    /// Finds out who asks, and counts it.
+    /// - Throws: 401 for a token that does not count, 429 when they have asked too often.
+    @inline(__always)
+    private func admit(
+        _ request: inout Request, _ limit: LimitClass, _ address: String, _ passage: inout Passage
+    ) async throws {
+        passage.principal = credentials.remembered(request)
+        if passage.principal == nil, Credentials.areSent(with: request) {
+            passage.principal = try await TraceContext.$current.withValue(passage.trace) {
+                try await credentials.admit(&request)
             }
         }
-        finish(&response, request, window)
-        note(response, request, owner, principal, began)
-        return response
+        if limit == .uncounted { return }
+        let now = Instant.now().seconds
+        passage.window = limits.take(passage.principal.map { .user($0.user) } ?? .address(address), limit, now: now)
+        if let window = passage.window, !window.allowed {
+            throw Problem.rateLimited(retryAfter: Int(max(1, window.reset - now)))
+        }
+    }
+
+    private func refusal(_ error: any Error, _ request: Request, _ passage: Passage) -> Response {
+        let problem: Problem
+        if let told = error as? Problem {
+            problem = told
+            if problem.status >= 500 {
+                log.line(.error, "request.failed", trace: passage.trace) { json in
+                    json.field("code", problem.code.rawValue)
+                    json.field("program", passage.owner?.rawValue ?? "gateway")
+                    json.field("error", problem.cause.map { "\($0)" } ?? problem.message)
+                }
+            }
+        } else {
+            problem = .internalError(error)
+            log.line(.error, "request.failed", trace: passage.trace) { $0.field("error", "\(error)") }
+        }
+        return .problem(problem, family: Route.Family(path: request.path))
     }
 
     /// How requests to our own routes, and to no route at all, are counted: the description and its pages are not.
@@ -89,49 +134,46 @@ struct Front: Sendable {
         return segments.count == 2 && ["schema", "docs", "redoc"].contains(segments[1]) ? .uncounted : .standard
     }
 
-    private func finish(_ response: inout Response, _ request: Request, _ window: RateWindow.Answer?) {
-        response.headers.set("X-Request-Id", request.id)
-        if let window {
-            response.headers.set("X-RateLimit-Limit", "\(window.limit)")
-            response.headers.set("X-RateLimit-Remaining", "\(window.remaining)")
-            response.headers.set("X-RateLimit-Reset", "\(window.reset)")
+    private func finish(_ response: inout Response, _ request: Request, _ passage: Passage) {
+        response.headers.setTrusted("X-Request-Id", passage.id)
+        if let window = passage.window {
+            response.headers.setTrusted("X-RateLimit-Limit", window.limit)
+            response.headers.setTrusted("X-RateLimit-Remaining", window.remaining)
+            response.headers.setTrusted("X-RateLimit-Reset", Int(window.reset))
         }
         origins.mark(&response, request)
     }
 
     /// One line a request. It names the program and the path's owner, never the query: queries may hold tokens.
-    private func note(
-        _ response: Response, _ request: Request, _ owner: Owner?, _ principal: Principal?,
-        _ began: ContinuousClock.Instant
-    ) {
-        let spent = began.duration(to: .now)
-        let program = owner?.rawValue ?? "gateway"
-        Self.durations[program]?.observe(spent)
+    private func note(_ response: Response, _ request: Request, _ passage: Passage) {
+        let spent = MonotonicClock.now() - passage.began
+        Self.durations[passage.owner?.place ?? Owner.allCases.count].observe(nanoseconds: spent)
         guard log.least <= .info else { return }
-        var fields: [(String, LogValue)] = [
-            ("method", .string(request.method.name)), ("program", .string(program)),
-            ("status", .int(Int64(response.status))),
-            ("ms", .double(spent.inSeconds * 1000)), ("request_id", .string(request.id)),
-        ]
-        if let principal { fields.append(("user", .string(principal.user.text))) }
-        log.line(.info, "request", fields)
+        log.line(.info, "request", trace: passage.trace) { json in
+            json.field("method", request.method.name)
+            json.field("program", passage.owner?.rawValue ?? "gateway")
+            json.field("status", response.status)
+            // Of thousandths, so that the text is short.
+            json.field("ms", Double(spent / 1000) / 1000)
+            json.field("request_id", passage.id)
+            json.field("user", ifPresent: passage.principal?.user)
+        }
     }
 
-    private static let durations: [String: Histogram] = Dictionary(
-        uniqueKeysWithValues: (Owner.allCases.map(\.rawValue) + ["gateway"]).map { program in
-            (
-                program,
-                Metrics.shared.histogram(
-                    "switchboard_proxy_duration_seconds", "From a request's head to the start of its answer.",
-                    ("program", program))
-            )
-        })
+    /// By the owner's place; the last is our own.
+    private static let durations: [Histogram] = (Owner.allCases.map(\.rawValue) + ["gateway"]).map { program in
+        Metrics.shared.histogram(
+            "switchboard_proxy_duration_seconds", "From a request's head to the start of its answer.",
+            ("program", program))
+    }
+}
 
-    /// The caller's `X-Request-Id` if it is a harmless one, else the trace's id.
-    private static func requestID(_ request: Request, _ trace: TraceContext) -> String {
-        guard let given = request.headers["X-Request-Id"], (1...128).contains(given.utf8.count),
+extension Request {
+    /// The caller's `X-Request-Id` if it is a harmless one.
+    fileprivate var harmlessID: String? {
+        guard let given = headers["X-Request-Id"], (1...128).contains(given.utf8.count),
             given.utf8.allSatisfy({ $0 > 0x2C && $0 < 0x7B && $0 != 0x3B && $0 != 0x3C && $0 != 0x3E && $0 != 0x5C })
-        else { return trace.traceIDText }
+        else { return nil }
         return given
     }
 }
@@ -161,7 +203,7 @@ struct Origins: Sendable {
     }
 
     func mark(_ response: inout Response, _ request: Request) {
-        guard let origin = request.headers["Origin"], allowed.contains(origin) else { return }
+        guard !allowed.isEmpty, let origin = request.headers["Origin"], allowed.contains(origin) else { return }
         response.headers.set("Access-Control-Allow-Origin", origin)
         response.headers.set("Access-Control-Expose-Headers", Self.exposed)
         response.headers.add("Vary", "Origin")
@@ -174,7 +216,7 @@ struct TrustedProxies: Sendable {
 
     /// The address a request is counted under: the last one in the list that is no proxy of ours.
     func caller(of request: Request) -> String {
-        guard addresses.contains(request.peer), let list = request.headers["X-Forwarded-For"] else {
+        guard !addresses.isEmpty, addresses.contains(request.peer), let list = request.headers["X-Forwarded-For"] else {
             return request.peer
         }
         let hops = list.split(separator: ",").map { $0.filter { $0 != " " } }

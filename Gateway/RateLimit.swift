@@ -105,6 +105,11 @@ final class RateLimits: Sendable {
     }
 
     private func shard(_ caller: Caller) -> Shard {
-        shards[Int(UInt(bitPattern: caller.hashValue) % UInt(Self.shardCount))]
+        let spread: UInt64 =
+            switch caller {
+            case .user(let id): id.low
+            case .address(let text): UInt64(text.utf8.last ?? 0)
+            }
+        return shards[Int(spread % UInt64(Self.shardCount))]
     }
 }

@@ -7,25 +7,23 @@ import Shared
 struct Tunnel: Sendable {
     let upstreams: Upstreams
 
-    private static let handshakeMax: Duration = .seconds(5)
+    private static let handshakeSeconds = 5
 
     /// - Throws: 426 for a request that is no handshake, 502 when nobody answers it.
-    func callAsFunction(_ request: Request, to owner: Owner, from address: String) async throws -> Response {
+    func callAsFunction(_ request: Request, to owner: Owner, _ origin: Forward.Origin) async throws -> Response {
         guard request.method == .get, request.headers.list("Connection", contains: "upgrade"),
             request.headers.list("Upgrade", contains: "websocket")
         else { throw Problem(.upgradeRequired, "This address speaks WebSocket.", headers: [("Upgrade", "websocket")]) }
         let pool = upstreams.pool(owner)
-        var headers = Forward.headers(request, from: address)
+        var headers = Forward.headers(request, origin)
         headers.set("Connection", "Upgrade")
         headers.set("Upgrade", "websocket")
         var tried: Set<Int> = []
         let lease = try await pool.lease(fresh: true, tried: &tried)
-        let handshake = headers
         let answer: Upstream.Answer
         do {
-            answer = try await withDeadline(Self.handshakeMax) {
-                try await lease.connection.exchange(.get, request.target, headers: handshake)
-            }
+            answer = try await lease.connection.exchange(
+                .get, request.target, headers: headers, within: Self.handshakeSeconds)
         } catch {
             pool.broken(lease)
             throw Problem(.upstreamUnavailable, "The call's program is not reachable; try again shortly.", cause: error)

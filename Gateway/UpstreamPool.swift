@@ -31,15 +31,30 @@ final class UpstreamPool: @unchecked Sendable {
         let replica: Int
     }
 
+    /// The least busy replica, and an open connection to it where one lies idle: what most requests get, without a wait.
+    /// A replica without a connection goes on to ``lease(fresh:chosen:tried:)``; nil for both when there is none at all.
+    func choose() -> (kept: Lease?, replica: Int?) {
+        guard let replica = replicas.choose(now: now) else { return (nil, nil) }
+        return (kept(of: replica), replica)
+    }
+
+    private func kept(of replica: Int) -> Lease? {
+        while let kept = idle[replica].popLast() {
+            if kept.isStillOpen() { return Lease(connection: kept, replica: replica) }
+            kept.close()
+        }
+        return nil
+    }
+
     /// An open connection to the least busy replica, reused when one lies idle.
-    /// - Parameter tried: replicas that failed this request before; a failing one is added.
+    /// - Parameters:
+    ///   - chosen: the replica to begin with, from ``choose()``.
+    ///   - tried: replicas that failed this request before; a failing one is added.
     /// - Throws: 502 when no replica is left to try.
-    func lease(fresh: Bool = false, tried: inout Set<Int>) async throws -> Lease {
-        while let replica = replicas.choose(now: now, except: tried) {
-            while !fresh, let kept = idle[replica].popLast() {
-                if kept.isStillOpen() { return Lease(connection: kept, replica: replica) }
-                kept.close()
-            }
+    func lease(fresh: Bool = false, chosen: Int? = nil, tried: inout Set<Int>) async throws -> Lease {
+        var next = chosen ?? replicas.choose(now: now, except: tried)
+        while let replica = next {
+            if !fresh, let kept = kept(of: replica) { return kept }
             let address = replicas.all[replica]
             do {
                 let connection = try await Upstream.connect(
@@ -53,6 +68,7 @@ final class UpstreamPool: @unchecked Sendable {
                 replicas.failed(replica, now: now)
                 tried.insert(replica)
             }
+            next = replicas.choose(now: now, except: tried)
         }
         throw Problem(
             .upstreamUnavailable, "The part of the system that answers this is not reachable; try again shortly.")
@@ -86,27 +102,25 @@ final class UpstreamPool: @unchecked Sendable {
 
     var isReachable: Bool { replicas.all.contains { $0.outUntil <= now } }
 
-    private var now: Double { Self.origin.duration(to: .now).inSeconds }
-    private static let origin = ContinuousClock.now
+    private var now: Double { Double(MonotonicClock.now()) / 1e9 }
 }
 
 /// Every program's pool, per loop.
-///
-/// `@unchecked Sendable`: `pools` is filled before the loops start; each entry is touched on its own loop only.
-final class Upstreams: @unchecked Sendable {
+final class Upstreams: Sendable {
     private let addresses: [Owner: [(host: String, port: Int)]]
     private let lock = Lock()
-    private var pools: [ObjectIdentifier: [Owner: UpstreamPool]] = [:]
+    // Guarded by `lock`. A handful of loops: walking them is quicker than a hash.
+    nonisolated(unsafe) private var loops: [(loop: ObjectIdentifier, pools: [UpstreamPool])] = []
 
     init(_ addresses: [Owner: [(host: String, port: Int)]]) { self.addresses = addresses }
 
     func pool(_ owner: Owner) -> UpstreamPool {
-        let loop = EventLoop.required()
+        let loop = ObjectIdentifier(EventLoop.required())
         return lock.withLock {
-            if let known = pools[ObjectIdentifier(loop)]?[owner] { return known }
-            let pool = UpstreamPool(owner, addresses[owner] ?? [])
-            pools[ObjectIdentifier(loop), default: [:]][owner] = pool
-            return pool
+            for known in loops where known.loop == loop { return known.pools[owner.place] }
+            let pools = Owner.allCases.map { UpstreamPool($0, addresses[$0] ?? []) }
+            loops.append((loop, pools))
+            return pools[owner.place]
         }
     }
 

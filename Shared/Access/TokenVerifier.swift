@@ -1,3 +1,4 @@
+import Glibc
 import HTTP
 import Kafka
 import Messaging
@@ -93,6 +94,13 @@ public final class TokenVerifier: Component {
         return try await verify(String(header.dropFirst(7)))
     }
 
+    /// The same at once, for a token that was verified before; nil when there is none or it takes more to tell.
+    /// - Throws: 401 when it has been revoked since.
+    public func remembered(_ request: Request) throws(Problem) -> Principal? {
+        guard let token = request.bearerOctets, let known = cache.find(token, now: .now()) else { return nil }
+        return try revocations.check(known)
+    }
+
     /// Who the access token belongs to.
     /// - Throws: 401; 503 when the revocations or the keys could not be fetched yet.
     public func verify(_ token: String) async throws -> Principal {
@@ -100,12 +108,13 @@ public final class TokenVerifier: Component {
             throw Problem.unavailable("Tokens cannot be checked yet; try again in a moment.")
         }
         let now = Instant.now()
-        if let known = cache.find(token, now: now) {
+        let octets = Array(token.utf8)
+        if let known = cache.find(octets, now: now) {
             return try revocations.check(known)
         }
         let claims = try await claims(token, now: now)
         let verified = Verified(claims)
-        cache.add(token, verified)
+        cache.add(octets, verified)
         return try revocations.check(verified)
     }
 
@@ -236,33 +245,56 @@ final class TokenCache: Sendable {
     private let shards: [Shard]
 
     private final class Shard: Sendable {
-        let tokens = Mutex<[String: Verified]>([:])
+        let tokens = Mutex<[Key: Verified]>([:])
+    }
+
+    /// A token, told apart by the end of its signature, which is as good as random: only verified tokens are kept, so
+    /// nobody can choose many that end alike.
+    private struct Key: Hashable {
+        let octets: [UInt8]
+
+        static func == (a: Key, b: Key) -> Bool {
+            a.octets.count == b.octets.count
+                && a.octets.withUnsafeBytes { one in
+                    b.octets.withUnsafeBytes { other in
+                        guard let one = one.baseAddress, let other = other.baseAddress else { return true }
+                        return memcmp(one, other, a.octets.count) == 0
+                    }
+                }
+        }
+
+        func hash(into hasher: inout Hasher) {
+            octets.withUnsafeBytes { all in
+                guard all.count >= 16 else { return }
+                hasher.combine(all.loadUnaligned(fromByteOffset: all.count - 16, as: UInt64.self))
+                hasher.combine(all.loadUnaligned(fromByteOffset: all.count - 8, as: UInt64.self))
+            }
+        }
     }
 
     init() { shards = (0..<Self.shardCount).map { _ in Shard() } }
 
-    func find(_ token: String, now: Instant) -> Verified? {
-        shard(token).tokens.withLock { tokens in
-            guard let known = tokens[token] else { return nil }
+    func find(_ token: [UInt8], now: Instant) -> Verified? {
+        let key = Key(octets: token)
+        return shard(token).tokens.withLock { tokens in
+            guard let known = tokens[key] else { return nil }
             if known.principal.expires > now { return known }
-            tokens[token] = nil
+            tokens[key] = nil
             return nil
         }
     }
 
-    func add(_ token: String, _ verified: Verified) {
+    func add(_ token: [UInt8], _ verified: Verified) {
         shard(token).tokens.withLock { tokens in
             if tokens.count >= Self.tokensMax {
                 let now = Instant.now()
                 tokens = tokens.filter { $0.value.principal.expires > now }
                 if tokens.count >= Self.tokensMax { tokens.removeAll(keepingCapacity: true) }
             }
-            tokens[token] = verified
+            tokens[Key(octets: token)] = verified
         }
     }
 
-    /// By the end of the signature, which is as good as random.
-    private func shard(_ token: String) -> Shard {
-        shards[Int(token.utf8.last ?? 0) % Self.shardCount]
-    }
+    /// By the end of the signature too.
+    private func shard(_ token: [UInt8]) -> Shard { shards[Int(token.last ?? 0) % Self.shardCount] }
 }

@@ -29,10 +29,17 @@ public final class Body: @unchecked Sendable {
     }
 
     /// The body of every message that has none; it holds no state, so all loops share it.
-    static let none = Body()
+    public static let none = Body()
 
     /// A body with no bytes at all, known without waiting.
     public var isEmpty: Bool { length == 0 }
+
+    /// The whole content where it is at hand, and only once; nil where it has to be waited for or there is none.
+    public func takeReady() -> [UInt8]? {
+        guard pull == nil, let bytes = ready else { return nil }
+        ready = nil
+        return bytes
+    }
 
     /// The next chunk, nil after the last. Throws ``Abort`` when the message was cut short.
     public func next() async throws -> [UInt8]? {

@@ -47,7 +47,7 @@ final class Connection: @unchecked Sendable {
     func run() async {
         do {
             enter(.head, limits.headSeconds)
-            try await transport.handshake()
+            if transport.isSecure { try await transport.handshake() }
             while let head = try await nextHead() {
                 guard try await serve(head) else { break }
             }
@@ -88,6 +88,7 @@ final class Connection: @unchecked Sendable {
     // MARK: - Requests
 
     /// The next request's head; nil when the connection is over.
+    @inline(__always)
     private func nextHead() async throws -> RequestHead? {
         var parsed = inbound.count > 0 ? inbound.look(parse) : .incomplete
         while true {
@@ -98,7 +99,7 @@ final class Connection: @unchecked Sendable {
                 return nil
             case .incomplete: break
             }
-            if !output.isEmpty { try await flush() }
+            if !output.isEmpty, try !flushAtOnce() { try await flush() }
             // The clock of a head starts with its first byte and is not wound up again by later ones.
             if inbound.count == 0 {
                 if listener.isDraining { return nil }
@@ -106,11 +107,17 @@ final class Connection: @unchecked Sendable {
             } else if stage != .head {
                 enter(.head, limits.headSeconds)
             }
-            guard let next = try await inbound.more(parse) else {
+            if transport.isGreedy() { await Task.yield() }
+            // Nobody cancels a connection's task; its time limits break the stream off.
+            switch try inbound.poll(parse) {
+            case .seen(let next): parsed = next
+            case .again:
+                await transport.waitReadableUncancelled()
+                parsed = .incomplete
+            case .end:
                 if timedOut, stage == .head { try await refuse(Refusal(408, "The request took too long.")) }
                 return nil
             }
-            parsed = next
         }
     }
 
@@ -121,6 +128,7 @@ final class Connection: @unchecked Sendable {
     }
 
     /// Answers one request; false when the connection ends with it.
+    @inline(__always)
     private func serve(_ head: RequestHead) async throws -> Bool {
         enter(.handling, nil)
         let (body, reader) = body(head)
@@ -128,6 +136,12 @@ final class Connection: @unchecked Sendable {
             head.method, head.target, headers: head.headers, body: body,
             minorVersion: head.minorVersion, peer: transport.peer, isSecure: transport.isSecure)
         let response = await listener.handler(request)
+        // Most are small and whole, and nothing of their requests is left.
+        if reader?.isDone ?? true, head.keepAlive, !listener.isDraining,
+            writeAtOnce(response, head, keep: true)
+        {
+            return true
+        }
         switch response.body {
         case .upgrade(let serve):
             try await handOver(response, to: .stream(serve))
@@ -142,7 +156,7 @@ final class Connection: @unchecked Sendable {
             // Its producer may read the body while it writes, so the rest is not ours to swallow.
             mayReuse = reader?.isDone ?? true
         } else {
-            mayReuse = try await settle(reader, head)
+            mayReuse = if let reader, !reader.isDone { try await settle(reader, head) } else { true }
         }
         let keep = mayReuse && head.keepAlive && !listener.isDraining
         try await write(response, head, keep: keep)
@@ -154,8 +168,7 @@ final class Connection: @unchecked Sendable {
 
     /// Reads the rest of a body that the handler left, if that is little; false when the connection cannot be used
     /// again because the rest stays unread (RFC 9112 §9.3).
-    private func settle(_ reader: BodyReader?, _ head: RequestHead) async throws -> Bool {
-        guard let reader, !reader.isDone else { return true }
+    private func settle(_ reader: BodyReader, _ head: RequestHead) async throws -> Bool {
         // A client that still waits for 100 may send the body or not: nobody can tell what comes next.
         if reader.hasFailed || reader.beforeFirstWait != nil { return false }
         if let left = reader.leftAtMost, left > limits.drainMax { return false }

@@ -2,10 +2,28 @@ import Shared
 
 /// How answers get onto the wire: in order, in as few writes as their size allows, never faster than the peer reads.
 extension Connection {
+    /// Puts a small answer behind those that wait to be sent; false, with nothing done, for any other.
+    func writeAtOnce(_ response: Response, _ head: RequestHead, keep: Bool) -> Bool {
+        guard case .bytes(let bytes) = response.body, bytes.count <= Self.inlineMax, output.count < limits.pipelineMax
+        else { return false }
+        listener.encoder.encode(
+            response, response.status == 204 ? .none : .length(bytes.count), Self.connection(head, keep),
+            into: &output)
+        if Self.hasContent(response, head) { output.append(contentsOf: bytes) }
+        return true
+    }
+
+    private static func connection(_ head: RequestHead, _ keep: Bool) -> ResponseEncoder.Connection {
+        keep ? (head.minorVersion == 1 ? .keep : .keepSaid) : .close
+    }
+
+    private static func hasContent(_ response: Response, _ head: RequestHead) -> Bool {
+        head.method != .head && response.status >= 200 && response.status != 204 && response.status != 304
+    }
+
     func write(_ response: Response, _ head: RequestHead, keep: Bool) async throws {
-        let connection: ResponseEncoder.Connection = keep ? (head.minorVersion == 1 ? .keep : .keepSaid) : .close
-        let hasContent =
-            head.method != .head && response.status >= 200 && response.status != 204 && response.status != 304
+        let connection = Self.connection(head, keep)
+        let hasContent = Self.hasContent(response, head)
         switch response.body {
         case .bytes(let bytes):
             listener.encoder.encode(
@@ -75,6 +93,23 @@ extension Connection {
         if isChunked { output.append(contentsOf: ChunkedEncoder.end) }
     }
 
+    /// Sends what is waiting if the socket takes it at once; false when some of it has to wait, which is left to
+    /// ``flush()``.
+    func flushAtOnce() throws -> Bool {
+        if transport.isSecure { return false }
+        let sent = try transport.tryWrite(output, from: 0)
+        if sent < output.count {
+            output.removeSubrange(..<sent)
+            return false
+        }
+        forgetSent()
+        return true
+    }
+
+    private func forgetSent() {
+        if output.capacity > Self.inlineMax * 2 { output = [] } else { output.removeAll(keepingCapacity: true) }
+    }
+
     /// Sends what is waiting. Most answers fit the socket's buffer and go out without suspending.
     func flush() async throws {
         if output.isEmpty { return }
@@ -92,7 +127,7 @@ extension Connection {
             }
             enter(before, nil)
         }
-        if output.capacity > Self.inlineMax * 2 { output = [] } else { output.removeAll(keepingCapacity: true) }
+        forgetSent()
     }
 
     /// Sends what is waiting and `bytes` behind it, without copying them together.

@@ -28,41 +28,55 @@ struct Fields {
     /// Parses `input[range]`: lines that each end in CRLF, the last one empty. Field names and values are checked octet
     /// by octet (RFC 9112 §5, RFC 9110 §5.5).
     init(_ input: UnsafeBufferPointer<UInt8>, _ range: Range<Int>, _ limits: HeadLimits) throws(Refusal) {
-        headers.bytes = [UInt8](input[range])
-        headers.slots.reserveCapacity(12)
+        let fields = UnsafeBufferPointer(rebasing: input[range])
+        headers.bytes = [UInt8](unsafeUninitializedCapacity: range.count + Self.spare) { memory, count in
+            _ = memory.update(fromContentsOf: fields)
+            count = range.count
+        }
+        headers.slots.reserveCapacity(16)
         try headers.parse(input, range, fieldsMax: limits.fieldsMax)
-        for index in headers.slots.indices { try note(headers.slots[index], input, range.lowerBound) }
+        if headers.kinds.isDisjoint(with: .deciding) { return }
+        for index in headers.slots.indices where FieldNames.deciding.has(headers.slots[index].kind) {
+            try note(headers.slots[index], input, range.lowerBound)
+        }
     }
+
+    /// Room for what a gateway adds to an answer, so that the bytes need not move for it.
+    private static let spare = 192
 
     private mutating func note(
         _ slot: Headers.Slot, _ input: UnsafeBufferPointer<UInt8>, _ base: Int
     ) throws(Refusal) {
-        let name = base + Int(slot.name)..<base + Int(slot.name) + Int(slot.nameLength)
         let value = base + Int(slot.value)..<base + Int(slot.value + slot.valueLength)
-        switch slot.nameLength {
-        case 4 where Known.equals(input, name, "host"):
+        switch slot.kind {
+        case .host:
             if host != nil { throw Refusal(400, "Host appears more than once.") }
             host = value
-        case 6 where Known.equals(input, name, "expect"):
+        case .expect:
             guard Known.equals(input, value, "100-continue") else {
                 throw Refusal(417, "Only 100-continue can be expected.")
             }
             expectsContinue = true
-        case 7 where Known.equals(input, name, "upgrade"): hasUpgrade = true
-        case 10 where Known.equals(input, name, "connection"):
-            if headers.list("Connection", contains: "close") { closes = true }
-            if headers.list("Connection", contains: "keep-alive") { keepsAlive = true }
-            if headers.list("Connection", contains: "upgrade") { upgradeListed = true }
-        case 12 where Known.equals(input, name, "content-type"):
+        case .upgrade: hasUpgrade = true
+        case .connection:
+            Headers.elements(input, value) { element in
+                switch element.count {
+                case 5: if Known.equals(input, element, "close") { closes = true }
+                case 7: if Known.equals(input, element, "upgrade") { upgradeListed = true }
+                case 10: if Known.equals(input, element, "keep-alive") { keepsAlive = true }
+                default: break
+                }
+            }
+        case .contentType:
             if !seenOnce.insert(.contentType).inserted { throw Refusal(400, "Content-Type appears more than once.") }
-        case 13 where Known.equals(input, name, "authorization"):
+        case .authorization:
             if !seenOnce.insert(.authorization).inserted {
                 throw Refusal(400, "Authorization appears more than once.")
             }
-        case 14 where Known.equals(input, name, "content-length"):
+        case .contentLength:
             if contentLength != nil { throw Refusal(400, "Content-Length appears more than once.") }
             contentLength = try Self.length(input, value)
-        case 17 where Known.equals(input, name, "transfer-encoding"):
+        case .transferEncoding:
             if codings != nil { throw Refusal(400, "Transfer-Encoding appears more than once.") }
             codings = Self.codings(headers.list("Transfer-Encoding"))
         default: break
@@ -114,7 +128,7 @@ extension Headers {
             at += 1
             while at < end, Octets.isBlank(input[at]) { at += 1 }
             let value = at
-            while at < end, classes[Int(input[at])] & 2 != 0 { at += 1 }
+            at = Octets.valueEnd(input, at, end)
             guard input[at] == 13, input[at + 1] == 10 else {
                 throw Refusal(400, "A header value holds a control character.")
             }
@@ -122,10 +136,10 @@ extension Headers {
             while valueEnd > value, Octets.isBlank(input[valueEnd - 1]) { valueEnd -= 1 }
             at += 2
             if slots.count == fieldsMax { throw Refusal(431, "There are too many header fields.") }
-            slots.append(
-                Slot(
-                    name: UInt32(name - range.lowerBound), value: UInt32(value - range.lowerBound),
-                    valueLength: UInt32(valueEnd - value), nameLength: UInt16(nameEnd - name)))
+            note(
+                name: name - range.lowerBound..<nameEnd - range.lowerBound,
+                value: value - range.lowerBound..<valueEnd - range.lowerBound,
+                kind: FieldName(UnsafeBufferPointer(rebasing: input[name..<nameEnd])))
         }
     }
 }

@@ -125,10 +125,6 @@ struct HeadScanner: Sendable {
 enum Known {
     static func equals(_ bytes: UnsafeBufferPointer<UInt8>, _ range: Range<Int>, _ lower: StaticString) -> Bool {
         guard range.count == lower.utf8CodeUnitCount else { return false }
-        let text = lower.utf8Start
-        for offset in 0..<range.count where Octets.lower(bytes[range.lowerBound + offset]) != text[offset] {
-            return false
-        }
-        return true
+        return Octets.equal(UnsafeBufferPointer(rebasing: bytes[range]), toLower: lower.utf8Start)
     }
 }

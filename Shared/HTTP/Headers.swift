@@ -1,6 +1,6 @@
 /// Header fields in the order they came, found without regard to case.
 ///
-/// All names and values live in one byte array and a field is four numbers into it, so a parsed head costs two
+/// All names and values live in one byte array and a field is a few numbers into it, so a parsed head costs two
 /// allocations however many fields it has; a `String` is made only for the value that somebody asks for.
 public struct Headers: Sendable {
     struct Slot: Hashable, Sendable {
@@ -8,10 +8,13 @@ public struct Headers: Sendable {
         var value: UInt32
         var valueLength: UInt32
         var nameLength: UInt16
+        var kind: FieldName
     }
 
     var bytes: [UInt8]
     var slots: [Slot]
+    /// The kinds of all slots; may have more after a removal, never fewer.
+    var kinds: FieldNames = []
 
     public init() {
         bytes = []
@@ -42,29 +45,31 @@ public struct Headers: Sendable {
     /// Every value under the name, in order.
     public func all(_ name: String) -> [String] {
         var found: [String] = []
-        for slot in slots where matches(slot, name) { found.append(text(slot.value, slot.valueLength)) }
+        each(name) { found.append(text($0.value, $0.valueLength)) }
         return found
     }
 
     /// How many fields carry the name.
     public func count(of name: String) -> Int {
         var found = 0
-        for slot in slots where matches(slot, name) { found += 1 }
+        each(name) { _ in found += 1 }
         return found
     }
 
     /// Adds a field after the others. A value's CR, LF and NUL become spaces (RFC 9110 §5.5), so nobody can end a
     /// field early with data; a name that is no token is left out altogether.
     public mutating func add(_ name: String, _ value: String) {
-        guard !name.isEmpty, name.utf8.count <= Int(UInt16.max), name.utf8.allSatisfy(Octets.isToken) else { return }
+        guard !name.isEmpty, name.utf8.count <= Int(UInt16.max), Self.withOctets(name, Octets.areToken)
+        else { return }
         let start = bytes.count
         bytes.append(contentsOf: name.utf8)
+        let nameEnd = bytes.count
+        // As it is to be written, so that it can be copied in one piece.
+        bytes.append(58)
+        bytes.append(32)
         let valueStart = bytes.count
         for octet in value.utf8 { bytes.append(octet == 0 || octet == 10 || octet == 13 ? 32 : octet) }
-        slots.append(
-            Slot(
-                name: UInt32(start), value: UInt32(valueStart), valueLength: UInt32(bytes.count - valueStart),
-                nameLength: UInt16(valueStart - start)))
+        note(name: start..<nameEnd, value: valueStart..<bytes.count, kind: Self.withOctets(name) { FieldName($0) })
     }
 
     public mutating func set(_ name: String, _ value: String) {
@@ -73,23 +78,23 @@ public struct Headers: Sendable {
     }
 
     public mutating func remove(_ name: String) {
-        // The bytes stay until the whole goes: headers are short-lived and small.
-        if first(name) != nil { slots = slots.filter { !matches($0, name) } }
+        Self.withOctets(name) { remove(FieldName($0), $0) }
     }
 
     /// Whether a comma-separated list field (`Connection`, `Upgrade`, `Transfer-Encoding` …) names the element,
     /// without regard to case, in any of its fields.
     public func list(_ name: String, contains element: String) -> Bool {
-        for slot in slots where matches(slot, name) {
-            if elements(of: slot).contains(where: { equal($0, element) }) { return true }
+        var isNamed = false
+        each(name) { slot in
+            if !isNamed { isNamed = elements(of: slot).contains { equal($0, element) } }
         }
-        return false
+        return isNamed
     }
 
     /// The elements of a comma-separated list field, lower-cased, over all of its fields.
     public func list(_ name: String) -> [String] {
         var found: [String] = []
-        for slot in slots where matches(slot, name) {
+        each(name) { slot in
             for range in elements(of: slot) {
                 found.append(String(decoding: bytes[range].lazy.map(Octets.lower), as: UTF8.self))
             }
@@ -122,33 +127,78 @@ extension Headers: ExpressibleByDictionaryLiteral {
 
 extension Headers {
     func first(_ name: String) -> Slot? {
-        for slot in slots where matches(slot, name) { return slot }
+        Self.withOctets(name) { wanted in
+            let kind = FieldName(wanted)
+            guard kinds.has(kind) else { return nil }
+            return slots.first { `is`($0, kind, wanted) }
+        }
+    }
+
+    /// The same for a name that is known by one number.
+    @inline(__always)
+    func first(_ kind: FieldName) -> Slot? {
+        guard kinds.has(kind) else { return nil }
+        for slot in slots where slot.kind == kind { return slot }
         return nil
     }
 
     func matches(_ slot: Slot, _ name: String) -> Bool {
-        guard Int(slot.nameLength) == name.utf8.count else { return false }
-        let start = Int(slot.name)
-        return equal(start..<(start + Int(slot.nameLength)), name)
+        Self.withOctets(name) { `is`(slot, FieldName($0), $0) }
     }
 
-    /// The bytes of the first value under the name, without making a `String`.
-    func withValue<T>(_ name: String, _ body: (UnsafeBufferPointer<UInt8>) -> T) -> T? {
-        guard let slot = first(name) else { return nil }
-        return bytes.withUnsafeBufferPointer { all in
-            body(UnsafeBufferPointer(rebasing: all[Int(slot.value)..<Int(slot.value + slot.valueLength)]))
+    private func each(_ name: String, _ body: (Slot) -> Void) {
+        Self.withOctets(name) { wanted in
+            let kind = FieldName(wanted)
+            guard kinds.has(kind) else { return }
+            for slot in slots where `is`(slot, kind, wanted) { body(slot) }
         }
     }
 
-    /// Appends every field as `Name: value CRLF`.
-    func write(to output: inout [UInt8]) {
-        for slot in slots {
-            output.append(contentsOf: bytes[Int(slot.name)..<Int(slot.name) + Int(slot.nameLength)])
-            output.append(58)
-            output.append(32)
-            output.append(contentsOf: bytes[Int(slot.value)..<Int(slot.value + slot.valueLength)])
-            output.append(13)
-            output.append(10)
+    private func `is`(_ slot: Slot, _ kind: FieldName, _ name: UnsafeBufferPointer<UInt8>) -> Bool {
+        Self.is(slot, kind, name, bytes)
+    }
+
+    private static func `is`(
+        _ slot: Slot, _ kind: FieldName, _ name: UnsafeBufferPointer<UInt8>, _ bytes: [UInt8]
+    ) -> Bool {
+        guard slot.kind == kind, Int(slot.nameLength) == name.count else { return false }
+        if kind.isExact { return true }
+        let start = Int(slot.name)
+        for place in 0..<name.count where Octets.lower(bytes[start + place]) != Octets.lower(name[place]) {
+            return false
+        }
+        return true
+    }
+
+    /// The bytes stay until the whole goes: headers are short-lived and small.
+    mutating func remove(_ kind: FieldName, _ name: UnsafeBufferPointer<UInt8>) {
+        guard kinds.has(kind) else { return }
+        let octets = bytes
+        slots.removeAll { Self.is($0, kind, name, octets) }
+        if kind.isExact { kinds.forget(kind) }
+    }
+
+    /// Adds a field whose bytes are there already.
+    mutating func note(name: Range<Int>, value: Range<Int>, kind: FieldName) {
+        kinds.note(kind)
+        slots.append(
+            Slot(
+                name: UInt32(name.lowerBound), value: UInt32(value.lowerBound), valueLength: UInt32(value.count),
+                nameLength: UInt16(name.count), kind: kind))
+    }
+
+    /// The bytes of a text, without copying them where it can be helped.
+    @inline(__always)
+    static func withOctets<T>(_ text: String, _ body: (UnsafeBufferPointer<UInt8>) -> T) -> T {
+        if let done = text.utf8.withContiguousStorageIfAvailable(body) { return done }
+        return Array(text.utf8).withUnsafeBufferPointer(body)
+    }
+
+    /// The bytes of the first value of that kind, without making a `String`.
+    func withValue<T>(_ kind: FieldName, _ body: (UnsafeBufferPointer<UInt8>) -> T) -> T? {
+        guard let slot = first(kind) else { return nil }
+        return bytes.withUnsafeBufferPointer { all in
+            body(UnsafeBufferPointer(rebasing: all[Int(slot.value)..<Int(slot.value + slot.valueLength)]))
         }
     }
 
@@ -169,8 +219,19 @@ extension Headers {
 
     private func elements(of slot: Slot) -> [Range<Int>] {
         var found: [Range<Int>] = []
-        let end = Int(slot.value + slot.valueLength)
-        var start = Int(slot.value)
+        bytes.withUnsafeBufferPointer { bytes in
+            Self.elements(bytes, Int(slot.value)..<Int(slot.value + slot.valueLength)) { found.append($0) }
+        }
+        return found
+    }
+
+    /// Calls `body` with each element of a comma-separated list, without the blanks around it; empty ones are none.
+    @inline(__always)
+    static func elements(
+        _ bytes: UnsafeBufferPointer<UInt8>, _ value: Range<Int>, _ body: (Range<Int>) -> Void
+    ) {
+        let end = value.upperBound
+        var start = value.lowerBound
         while start <= end {
             var stop = start
             while stop < end, bytes[stop] != 44 { stop += 1 }
@@ -178,9 +239,23 @@ extension Headers {
             var high = stop
             while low < high, Octets.isBlank(bytes[low]) { low += 1 }
             while high > low, Octets.isBlank(bytes[high - 1]) { high -= 1 }
-            if low < high { found.append(low..<high) }
+            if low < high { body(low..<high) }
             start = stop + 1
         }
-        return found
+    }
+
+    /// Whether `Connection` lists a field's name: anything but the options that are no names.
+    var listsFields: Bool {
+        var lists = false
+        bytes.withUnsafeBufferPointer { bytes in
+            for slot in slots where slot.kind == .connection {
+                Self.elements(bytes, Int(slot.value)..<Int(slot.value + slot.valueLength)) { element in
+                    if !Known.equals(bytes, element, "keep-alive"), !Known.equals(bytes, element, "close") {
+                        lists = true
+                    }
+                }
+            }
+        }
+        return lists
     }
 }

@@ -45,26 +45,45 @@ final class Inbound {
     func more<T>(_ look: (UnsafeBufferPointer<UInt8>) throws -> (used: Int, T)) async throws -> T? {
         if transport.isGreedy() { await Task.yield() }
         while true {
-            switch try transport.tryRead(scratch.memory) {
-            case .end: return nil
+            switch try poll(look) {
+            case .seen(let result): return result
             case .again: try await transport.waitReadable()
-            case .bytes(let count):
-                let fresh = UnsafeBufferPointer(rebasing: scratch.bytes[..<count])
-                if at < pending.count {
-                    if at > 0 {
-                        pending.removeSubrange(..<at)
-                        at = 0
-                    }
-                    pending.append(contentsOf: fresh)
-                    return try self.look(look)
-                }
-                let (used, result) = try look(fresh)
-                if used < count {
-                    pending = Array(fresh[used...])
+            case .end: return nil
+            }
+        }
+    }
+
+    enum Poll<T> {
+        /// What `look` made of the bytes.
+        case seen(T)
+        /// Nothing there at the moment.
+        case again
+        /// The peer has closed its side.
+        case end
+    }
+
+    /// Reads once, without waiting, and runs `look` over all that is unused.
+    @inline(__always)
+    func poll<T>(_ look: (UnsafeBufferPointer<UInt8>) throws -> (used: Int, T)) throws -> Poll<T> {
+        switch try transport.tryRead(scratch.memory) {
+        case .end: return .end
+        case .again: return .again
+        case .bytes(let count):
+            let fresh = UnsafeBufferPointer(rebasing: scratch.bytes[..<count])
+            if at < pending.count {
+                if at > 0 {
+                    pending.removeSubrange(..<at)
                     at = 0
                 }
-                return result
+                pending.append(contentsOf: fresh)
+                return .seen(try self.look(look))
             }
+            let (used, result) = try look(fresh)
+            if used < count {
+                pending = Array(fresh[used...])
+                at = 0
+            }
+            return .seen(result)
         }
     }
 
@@ -81,27 +100,12 @@ final class Inbound {
 
 /// 64 KiB that the connections of one loop read into by turns; nobody keeps it over a suspension.
 ///
-/// `@unchecked Sendable`: used on the loop it was asked for; the table below only hands it out there.
+/// `@unchecked Sendable`: used on the loop it was asked for, and only handed out there.
 final class Scratch: @unchecked Sendable {
-    private struct Weak {
-        weak var scratch: Scratch?
-    }
-
-    private static let lock = Lock()
-    // Guarded by `lock`.
-    nonisolated(unsafe) private static var all: [ObjectIdentifier: Weak] = [:]
+    private static let all = PerLoop { Scratch() }
 
     /// The one of the current loop, kept as long as somebody reads with it.
-    static func ofLoop() -> Scratch {
-        let loop = ObjectIdentifier(EventLoop.required())
-        return lock.withLock {
-            if let scratch = all[loop]?.scratch { return scratch }
-            all = all.filter { $0.value.scratch != nil }
-            let scratch = Scratch()
-            all[loop] = Weak(scratch: scratch)
-            return scratch
-        }
-    }
+    static func ofLoop() -> Scratch { all.ofLoop }
 
     /// As much as a socket usually holds, so that one read empties it.
     static let size = 64 * 1024

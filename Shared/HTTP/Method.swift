@@ -17,6 +17,23 @@ public enum Method: Hashable, Sendable {
         }
     }
 
+    init(_ name: UnsafeBufferPointer<UInt8>) {
+        func `is`(_ text: StaticString) -> Bool {
+            for place in 0..<name.count where name[place] != text.utf8Start[place] { return false }
+            return true
+        }
+        switch name.count {
+        case 3 where `is`("GET"): self = .get
+        case 3 where `is`("PUT"): self = .put
+        case 4 where `is`("HEAD"): self = .head
+        case 4 where `is`("POST"): self = .post
+        case 5 where `is`("PATCH"): self = .patch
+        case 6 where `is`("DELETE"): self = .delete
+        case 7 where `is`("OPTIONS"): self = .options
+        default: self = .other(String(decoding: name, as: UTF8.self))
+        }
+    }
+
     public var name: String {
         switch self {
         case .get: "GET"

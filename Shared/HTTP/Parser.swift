@@ -93,7 +93,7 @@ private struct StartLine {
     private static func method(
         _ input: UnsafeBufferPointer<UInt8>, _ range: Range<Int>
     ) throws(Refusal) -> Method {
-        let method = Method(String(decoding: input[range], as: UTF8.self))
+        let method = Method(UnsafeBufferPointer(rebasing: input[range]))
         switch method {
         case .other("CONNECT"), .other("TRACE"):
             throw Refusal(405, "This server is no forward proxy.")

@@ -28,71 +28,47 @@ final class ResponseEncoder {
         _ response: Response, _ delimiter: Delimiter, _ connection: Connection, keepLength: Bool = false,
         into output: inout [UInt8]
     ) {
-        output.append(contentsOf: StatusLine.bytes(response.status))
-        var hasDate = false
-        let headers = response.headers
-        headers.bytes.withUnsafeBufferPointer { bytes in
-            for slot in headers.slots {
-                let name = Int(slot.name)..<Int(slot.name) + Int(slot.nameLength)
-                // What delimits the message and concerns this hop is the server's to say.
-                switch slot.nameLength {
-                case 4 where Known.equals(bytes, name, "date"): hasDate = true
-                case 10 where Known.equals(bytes, name, "connection"):
-                    if case .upgrade = connection { break }
-                    continue
-                case 14 where Known.equals(bytes, name, "content-length"): if !keepLength { continue }
-                case 17 where Known.equals(bytes, name, "transfer-encoding"): continue
-                default: break
-                }
-                output.append(contentsOf: UnsafeBufferPointer(rebasing: bytes[name]))
-                output.append(58)
-                output.append(32)
-                output.append(
-                    contentsOf: UnsafeBufferPointer(
-                        rebasing: bytes[Int(slot.value)..<Int(slot.value + slot.valueLength)]))
-                output.append(13)
-                output.append(10)
+        let status = StatusLine.bytes(response.status)
+        // What delimits the message and concerns this hop is the server's to say.
+        var without = FieldNames(.transferEncoding)
+        if !keepLength { without.note(.contentLength) }
+        if case .upgrade = connection {} else { without.note(.connection) }
+        let most = status.count + response.headers.writtenMax + Self.ownMax
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: most) { memory in
+            var pen = Pen(memory)
+            pen.put(status)
+            response.headers.write(without: without, to: &pen)
+            if !response.headers.kinds.has(.date) { pen.put(dateField()) }
+            switch delimiter {
+            case .none, .close: break
+            case .length(let count):
+                pen.put("Content-Length: ")
+                pen.put(decimal: count)
+                pen.line()
+            case .chunked: pen.put("Transfer-Encoding: chunked\r\n")
             }
+            switch connection {
+            case .keep, .upgrade: break
+            case .keepSaid: pen.put("Connection: keep-alive\r\n")
+            case .close: pen.put("Connection: close\r\n")
+            }
+            pen.line()
+            output.append(contentsOf: pen.written)
         }
-        if !hasDate { writeDate(into: &output) }
-        switch delimiter {
-        case .none, .close: break
-        case .length(let count):
-            output.append(contentsOf: Text.length)
-            Self.append(decimal: count, to: &output)
-            output.append(13)
-            output.append(10)
-        case .chunked: output.append(contentsOf: Text.chunked)
-        }
-        switch connection {
-        case .keep, .upgrade: break
-        case .keepSaid: output.append(contentsOf: Text.keepAlive)
-        case .close: output.append(contentsOf: Text.close)
-        }
-        output.append(13)
-        output.append(10)
     }
 
-    private enum Text {
-        static let length = Array("Content-Length: ".utf8)
-        static let chunked = Array("Transfer-Encoding: chunked\r\n".utf8)
-        static let close = Array("Connection: close\r\n".utf8)
-        static let keepAlive = Array("Connection: keep-alive\r\n".utf8)
-    }
+    /// What is written beside the status line and the response's own fields: at most 37 bytes of Date, 38 of
+    /// Content-Length, 24 of Connection and the empty line.
+    private static let ownMax = 128
 
     /// `Date: Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 §5.6.7), made once a second.
-    private func writeDate(into output: inout [UInt8]) {
+    private func dateField() -> [UInt8] {
         let now = time(nil)
         if now != second {
             second = now
             date = Array("Date: \(HTTPDate.text(now))\r\n".utf8)
         }
-        output.append(contentsOf: date)
-    }
-
-    static func append(decimal value: Int, to output: inout [UInt8]) {
-        if value >= 10 { append(decimal: value / 10, to: &output) }
-        output.append(48 + UInt8(value % 10))
+        return date
     }
 }
 

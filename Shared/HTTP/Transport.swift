@@ -64,6 +64,14 @@ public final class Transport: @unchecked Sendable {
         try await socket.waitReadable()
     }
 
+    /// The same for a task that nobody cancels; who wants it to end breaks the stream off. Costs no more than the
+    /// waiting itself.
+    @inline(__always)
+    func waitReadableUncancelled() async {
+        eager = 0
+        await withUnsafeContinuation { socket.park($0) }
+    }
+
     /// True when this stream has had something to read so often in a row that its task never waited. The task then
     /// yields: a peer that sends without pause must not keep the loop to itself.
     func isGreedy() -> Bool {
@@ -98,15 +106,16 @@ public final class Transport: @unchecked Sendable {
 
     /// Writes what the socket takes of `bytes[start...]` without waiting; how many bytes it took.
     func tryWrite(_ bytes: [UInt8], from start: Int) throws -> Int {
-        try bytes.withUnsafeBytes { all in
-            let rest = UnsafeRawBufferPointer(rebasing: all[start...])
-            guard let tls else { return try socket.tryWrite(rest) ?? 0 }
-            // Ciphertext is held back only by this much, so plain text is taken only when the last piece is gone.
-            guard try flushCiphertext() else { return 0 }
-            let count = try tls.encrypt(UnsafeRawBufferPointer(rebasing: rest.prefix(TLSSession.recordMax)))
-            _ = try flushCiphertext()
-            return count
-        }
+        try bytes.withUnsafeBytes { try tryWrite(UnsafeRawBufferPointer(rebasing: $0[start...])) }
+    }
+
+    func tryWrite(_ rest: UnsafeRawBufferPointer) throws -> Int {
+        guard let tls else { return try socket.tryWrite(rest) ?? 0 }
+        // Ciphertext is held back only by this much, so plain text is taken only when the last piece is gone.
+        guard try flushCiphertext() else { return 0 }
+        let count = try tls.encrypt(UnsafeRawBufferPointer(rebasing: rest.prefix(TLSSession.recordMax)))
+        _ = try flushCiphertext()
+        return count
     }
 
     /// True when nothing is held back on our side.

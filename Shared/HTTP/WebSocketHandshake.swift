@@ -80,10 +80,14 @@ enum WebSocketHandshake {
         fields.set("Sec-WebSocket-Version", "13")
         fields.set("Sec-WebSocket-Key", key)
         if !protocols.isEmpty { fields.set("Sec-WebSocket-Protocol", protocols.joined(separator: ", ")) }
-        var bytes = Array("GET \(target) HTTP/1.1\r\n".utf8)
-        fields.write(to: &bytes)
-        bytes += [13, 10]
-        return bytes
+        let line = "GET \(target) HTTP/1.1\r\n"
+        return [UInt8](unsafeUninitializedCapacity: line.utf8.count + fields.writtenMax + 2) { memory, count in
+            var pen = Pen(memory)
+            pen.put(line)
+            fields.write(to: &pen)
+            pen.line()
+            count = pen.count
+        }
     }
 
     /// Whether the server's head completes the handshake (RFC 6455 §4.1); the reason if it does not.

@@ -68,20 +68,27 @@ public struct Log: Sendable {
     public func error(_ event: StaticString, _ fields: (String, LogValue)...) { line(.error, event, fields) }
 
     public func line(_ level: Level, _ event: StaticString, _ more: [(String, LogValue)]) {
+        line(level, event, trace: TraceContext.current) { json in
+            for (name, value) in more { Self.write(name, value, &json) }
+        }
+    }
+
+    /// A line whose fields the caller writes itself: for what is logged with every request.
+    public func line(
+        _ level: Level, _ event: StaticString, trace: TraceContext?, _ more: (inout JSONWriter) -> Void
+    ) {
         guard level >= least else { return }
-        var json = JSONWriter(capacity: 256)
+        var json = JSONWriter(capacity: 512)
         json.object { json in
             json.field("at", Instant.now())
             json.field("level", level.rawValue)
             json.field("program", program)
             json.field("event", event.description)
-            if let trace = TraceContext.current { json.field("trace_id", trace.traceIDText) }
+            if let trace { json.field("trace_id", trace.traceIDText) }
             for (name, value) in fields { Self.write(name, value, &json) }
-            for (name, value) in more { Self.write(name, value, &json) }
+            more(&json)
         }
-        var line = json.bytes
-        line.append(0x0A)
-        write(line)
+        write(json.line)
     }
 
     private static func write(_ name: String, _ value: LogValue, _ json: inout JSONWriter) {

@@ -153,6 +153,9 @@ public final class Histogram: Series {
         sum.add(value)
     }
 
+    /// For a histogram of seconds.
+    public func observe(nanoseconds: Int64) { observe(Double(nanoseconds) / 1e9) }
+
     public func observe(_ duration: Duration) {
         let parts = duration.components
         observe(Double(parts.seconds) + Double(parts.attoseconds) / 1e18)

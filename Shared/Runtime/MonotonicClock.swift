@@ -2,8 +2,8 @@ import Glibc
 
 /// Nanoseconds that only ever grow. `ContinuousClock` counts in 128-bit attoseconds, which timers compared by the dozen
 /// would pay for.
-enum MonotonicClock {
-    static func now() -> Int64 {
+public enum MonotonicClock {
+    public static func now() -> Int64 {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)
         return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)

@@ -14,12 +14,14 @@ public final class Socket {
     private var watch: Watch?
     private var readers: [Waiter] = []
     private var writers: [Waiter] = []
+    private var parked: UnsafeContinuation<Void, Never>?
     // False from "would block" until epoll reports again: until then no system call is made at all.
     private var maybeReadable = true
     private var maybeWritable = true
     // The peer has ended its stream: no further edge will come, so reading goes on until it says 0.
     private var peerEnded = false
-    public private(set) var isClosed = false
+    private var closed = false
+    public var isClosed: Bool { closed }
 
     /// - Parameter watched: false for a listener, whose owner watches it itself.
     init(_ descriptor: Int32, peer: String, loop: EventLoop, watched: Bool = true) {
@@ -32,7 +34,7 @@ public final class Socket {
     }
 
     deinit {
-        if !isClosed {
+        if !closed {
             watch?.cancel()
             Glibc.close(descriptor)
         }
@@ -54,7 +56,7 @@ public final class Socket {
 
     /// Bytes read into `target`; 0 at the end of the stream, nil when there is nothing yet.
     public func tryRead(into target: UnsafeMutableRawBufferPointer) throws(Failure) -> Int? {
-        guard !isClosed else { throw Failure("read", EBADF) }
+        guard !closed else { throw Failure("read", EBADF) }
         guard maybeReadable else { return nil }
         while true {
             let count = recv(descriptor, target.baseAddress, target.count, 0)
@@ -71,7 +73,7 @@ public final class Socket {
 
     /// Bytes the system took, possibly fewer than given; nil when it takes none now.
     public func tryWrite(_ bytes: UnsafeRawBufferPointer) throws(Failure) -> Int? {
-        guard !isClosed else { throw Failure("write", EBADF) }
+        guard !closed else { throw Failure("write", EBADF) }
         guard maybeWritable else { return nil }
         while true {
             let count = send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
@@ -84,7 +86,7 @@ public final class Socket {
 
     /// As ``tryWrite(_:)``, of several buffers in one call.
     public func tryWritev(_ buffers: [UnsafeRawBufferPointer]) throws(Failure) -> Int? {
-        guard !isClosed else { throw Failure("write", EBADF) }
+        guard !closed else { throw Failure("write", EBADF) }
         guard maybeWritable else { return nil }
         while true {
             let count = withUnsafeTemporaryAllocation(of: iovec.self, capacity: buffers.count) { vectors in
@@ -118,7 +120,7 @@ public final class Socket {
     /// Returns when a read may have something, the end of the stream included.
     /// - Throws: `CancellationError`, or ``Failure`` when the socket is closed here.
     public func waitReadable() async throws {
-        guard !isClosed else { throw Failure("wait", EBADF) }
+        guard !closed else { throw Failure("wait", EBADF) }
         if maybeReadable { return }
         let waiter = Waiter(loop: loop)
         readers.removeAll { $0.isFinished }
@@ -126,10 +128,23 @@ public final class Socket {
         try await waiter.value()
     }
 
+    /// Resumes the one task that reads here when a read may have something, the end of the stream included; at once
+    /// when it may now or the socket is closed. Cancelling the task does not resume it: ``shutdown(_:)`` does.
+    public func park(_ reader: UnsafeContinuation<Void, Never>) {
+        precondition(parked == nil, "two tasks read one socket")
+        if maybeReadable || closed { reader.resume() } else { parked = reader }
+    }
+
+    private func unpark() {
+        guard let reader = parked else { return }
+        parked = nil
+        reader.resume()
+    }
+
     /// Returns when a write may be taken, or fail.
     /// - Throws: `CancellationError`, or ``Failure`` when the socket is closed here.
     public func waitWritable() async throws {
-        guard !isClosed else { throw Failure("wait", EBADF) }
+        guard !closed else { throw Failure("wait", EBADF) }
         if maybeWritable { return }
         let waiter = Waiter(loop: loop)
         writers.removeAll { $0.isFinished }
@@ -141,11 +156,12 @@ public final class Socket {
         if ready.contains(.ended) { peerEnded = true }
         if ready.contains(.read) {
             maybeReadable = true
-            Self.wake(&readers)
+            unpark()
+            if !readers.isEmpty { Self.wake(&readers) }
         }
         if ready.contains(.write) {
             maybeWritable = true
-            Self.wake(&writers)
+            if !writers.isEmpty { Self.wake(&writers) }
         }
     }
 
@@ -184,11 +200,12 @@ public final class Socket {
 
     /// Ends whoever waits with ``Failure`` and frees the descriptor.
     public func close() {
-        guard !isClosed else { return }
-        isClosed = true
+        guard !closed else { return }
+        closed = true
         watch?.cancel()
         watch = nil
         Glibc.close(descriptor)
+        unpark()
         let gone = Result<Void, any Error>.failure(Failure("wait", EBADF))
         Self.wake(&readers, gone)
         Self.wake(&writers, gone)

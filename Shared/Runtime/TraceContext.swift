@@ -27,7 +27,15 @@ public struct TraceContext: Sendable, Hashable {
 
     /// A `traceparent` field (W3C Trace Context §3.2); nil for anything malformed, which is then treated as absent.
     public init?(traceparent text: some StringProtocol) {
-        let bytes = Array(text.utf8)
+        let text = String(text)
+        guard let found = text.utf8.withContiguousStorageIfAvailable({ TraceContext(traceparent: $0) }) ?? nil else {
+            return nil
+        }
+        self = found
+    }
+
+    /// The same, of bytes.
+    public init?(traceparent bytes: UnsafeBufferPointer<UInt8>) {
         guard bytes.count >= 55, bytes[2] == 0x2D, bytes[35] == 0x2D, bytes[52] == 0x2D,
             let version = Self.hex(bytes[0..<2]), version != 0xFF, version != 0 || bytes.count == 55,
             bytes.count == 55 || bytes[55] == 0x2D,
@@ -38,14 +46,34 @@ public struct TraceContext: Sendable, Hashable {
     }
 
     public var traceparent: String {
-        String(unsafeUninitializedCapacity: 55) { out in
-            out.initialize(repeating: UInt8(ascii: "-"))
-            Self.write(0, 2, to: out, at: 0)
-            writeID(to: out, at: 3)
-            Self.write(spanID, 16, to: out, at: 36)
-            Self.write(UInt64(flags), 2, to: out, at: 53)
-            return 55
+        String(unsafeUninitializedCapacity: Self.length) { out in
+            write(to: out)
+            return Self.length
         }
+    }
+
+    /// The same without a `String`, for a field that is written at once.
+    public func withTraceparent<T>(_ body: (UnsafeBufferPointer<UInt8>) -> T) -> T {
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Self.length) { out in
+            write(to: out)
+            return body(UnsafeBufferPointer(out))
+        }
+    }
+
+    private static let length = 55
+
+    private func write(to out: UnsafeMutableBufferPointer<UInt8>) {
+        precondition(out.count >= Self.length)
+        out[0] = UInt8(ascii: "0")
+        out[1] = UInt8(ascii: "0")
+        out[2] = UInt8(ascii: "-")
+        writeID(to: out, at: 3)
+        out[35] = UInt8(ascii: "-")
+        Self.write(spanID, to: out, at: 36)
+        out[52] = UInt8(ascii: "-")
+        let digits = Self.digits(UInt64(flags))
+        out[53] = UInt8(truncatingIfNeeded: digits >> 8)
+        out[54] = UInt8(truncatingIfNeeded: digits)
     }
 
     public var traceIDText: String {
@@ -56,7 +84,7 @@ public struct TraceContext: Sendable, Hashable {
     }
 
     /// Lower-case digits only, as the standard wants.
-    private static func hex(_ digits: ArraySlice<UInt8>) -> UInt64? {
+    private static func hex(_ digits: Slice<UnsafeBufferPointer<UInt8>>) -> UInt64? {
         var value: UInt64 = 0
         for digit in digits {
             switch digit {
@@ -69,17 +97,25 @@ public struct TraceContext: Sendable, Hashable {
     }
 
     private func writeID(to out: UnsafeMutableBufferPointer<UInt8>, at place: Int) {
-        Self.write(traceID.high, 16, to: out, at: place)
-        Self.write(traceID.low, 16, to: out, at: place + 16)
+        Self.write(traceID.high, to: out, at: place)
+        Self.write(traceID.low, to: out, at: place + 16)
     }
 
-    private static func write(_ value: UInt64, _ width: Int, to out: UnsafeMutableBufferPointer<UInt8>, at place: Int) {
-        var rest = value
-        for index in stride(from: place + width - 1, through: place, by: -1) {
-            let nibble = UInt8(truncatingIfNeeded: rest & 15)
-            out[index] = nibble < 10 ? 0x30 + nibble : 0x57 + nibble
-            rest >>= 4
-        }
+    /// Sixteen digits.
+    private static func write(_ value: UInt64, to out: UnsafeMutableBufferPointer<UInt8>, at place: Int) {
+        let raw = UnsafeMutableRawBufferPointer(out)
+        raw.storeBytes(of: digits(value >> 32).bigEndian, toByteOffset: place, as: UInt64.self)
+        raw.storeBytes(of: digits(value & 0xFFFF_FFFF).bigEndian, toByteOffset: place + 8, as: UInt64.self)
+    }
+
+    /// The eight digits of 32 bits, the last one in the lowest octet: nibbles are spread over octets, and those from ten
+    /// on get 39 more, where the letters begin.
+    private static func digits(_ value: UInt64) -> UInt64 {
+        var spread = (value | value << 16) & 0x0000_FFFF_0000_FFFF
+        spread = (spread | spread << 8) & 0x00FF_00FF_00FF_00FF
+        spread = (spread | spread << 4) & 0x0F0F_0F0F_0F0F_0F0F
+        let letters = (spread &+ 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101
+        return spread &+ 0x3030_3030_3030_3030 &+ letters &* 39
     }
 
     public static func == (a: TraceContext, b: TraceContext) -> Bool {

@@ -57,16 +57,50 @@ private func claims(_ user: UserID = UserID(), session: SessionID = SessionID(),
     @Test func `a cached token stops counting when it expires`() {
         let cache = TokenCache()
         let verified = Verified(claims(lives: .seconds(10)))
-        cache.add("token", verified)
-        #expect(cache.find("token", now: .now()) != nil)
-        #expect(cache.find("token", now: .now() + .seconds(11)) == nil)
-        #expect(cache.find("token", now: .now()) == nil)
+        let token = Array("token".utf8)
+        cache.add(token, verified)
+        #expect(cache.find(token, now: .now()) != nil)
+        #expect(cache.find(token, now: .now() + .seconds(11)) == nil)
+        #expect(cache.find(token, now: .now()) == nil)
+    }
+
+    @Test func `tokens that end alike are still told apart`() {
+        let cache = TokenCache()
+        let end = String(repeating: "e", count: 16)
+        let (one, two) = (Array("1\(end)".utf8), Array("2\(end)".utf8))
+        let (ann, bob) = (Verified(claims()), Verified(claims()))
+        cache.add(one, ann)
+        #expect(cache.find(two, now: .now()) == nil)
+        cache.add(two, bob)
+        #expect(cache.find(one, now: .now())?.principal.user == ann.principal.user)
+        #expect(cache.find(two, now: .now())?.principal.user == bob.principal.user)
+    }
+
+    @Test func `a token is remembered once it was verified, and only sent as it was`() async throws {
+        let key = try SigningKey.generate()
+        let claims = claims()
+        let token = try key.sign(claims)
+        try await onLoop {
+            let verifier = verifier(key)
+            func remembered(_ header: String) throws -> UserID? {
+                try verifier.remembered(Request(.get, "/", headers: ["Authorization": header]))?.user
+            }
+            #expect(try remembered("Bearer \(token)") == nil)
+            _ = try await verifier.verify(token)
+            #expect(try remembered("Bearer \(token)") == claims.subject)
+            #expect(try remembered("bEARER \(token)") == claims.subject)
+            for other in ["Basic \(token)", "Bearer  \(token)", "Bearer \(token)x", "Bearer\(token)", "Bearer ", token]
+            {
+                #expect(try remembered(other) == nil, "\(other)")
+            }
+            #expect(try verifier.remembered(Request(.get, "/")) == nil)
+        }
     }
 
     @Test func `the cache forgets rather than grow`() {
         let cache = TokenCache()
-        for number in 0..<40_000 { cache.add("token\(number)", Verified(claims())) }
-        let known = (0..<40_000).count { cache.find("token\($0)", now: .now()) != nil }
+        for number in 0..<40_000 { cache.add(Array("token\(number)".utf8), Verified(claims())) }
+        let known = (0..<40_000).count { cache.find(Array("token\($0)".utf8), now: .now()) != nil }
         #expect(known <= 16 * 1_024)
         #expect(known > 0)
     }

@@ -23,9 +23,8 @@ private func checkRequest(_ input: [UInt8], _ cut: Int) {
     }
     guard case .head(let head, let consumed) = outcome else { return }
     precondition(consumed <= input.count)
-    var again = Array("\(head.method) \(head.target) HTTP/1.\(head.minorVersion)\r\n".utf8)
-    head.headers.write(to: &again)
-    again += [13, 10]
+    precondition(head.headers.allSatisfy { head.headers.contains($0.name) }, "a field is not found by its name")
+    let again = written(head)
     var second = RequestParser()
     guard case .head(let copy, let length) = second.parse(again) else {
         // An absolute target was split off; only its host can disagree now, and it was checked against Host.
@@ -33,6 +32,18 @@ private func checkRequest(_ input: [UInt8], _ cut: Int) {
     }
     precondition(length == again.count && copy.framing == head.framing && copy.keepAlive == head.keepAlive)
     precondition(copy.headers.map(\.value) == head.headers.map(\.value))
+}
+
+/// Into exactly as much memory as its parts are said to take.
+private func written(_ head: RequestHead) -> [UInt8] {
+    let line = Array("\(head.method) \(head.target) HTTP/1.\(head.minorVersion)\r\n".utf8)
+    return [UInt8](unsafeUninitializedCapacity: line.count + head.headers.writtenMax + 2) { memory, count in
+        var pen = Pen(UnsafeMutableBufferPointer(rebasing: memory[..<(line.count + head.headers.writtenMax + 2)]))
+        pen.put(line)
+        head.headers.write(to: &pen)
+        pen.line()
+        count = pen.count
+    }
 }
 
 private func checkResponse(_ input: [UInt8], _ cut: Int) {

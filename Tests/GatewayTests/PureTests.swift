@@ -1,4 +1,5 @@
 import HTTP
+import Runtime
 import Shared
 import Testing
 
@@ -31,6 +32,41 @@ import Testing
     @Test(arguments: ["/", "/api", "/api/v2/calls", "/apix/v1/calls", "/internal/frames", "/metrics", "/openapi.json"])
     func `nobody owns what is not in the table`(_ path: String) {
         #expect(RouteTable().entry(for: path.split(separator: "/").map(String.init)) == nil)
+    }
+
+    @Test func `a plain target is found as it is, like its decoded segments`() {
+        let table = RouteTable()
+        let targets =
+            RouteTable.rows.map { $0.path.split(separator: "/").map { $0 == "*" ? "x" : $0 } }
+            .map { "/" + $0.joined(separator: "/") }
+        for target in targets {
+            for tail in ["", "/", "/y", "/qa", "/analytics/z", "?a=/api/v1/calls", "//y", "/.y", "/y..", "x", "/y.z?%"]
+            {
+                let segments = Request(.get, target + tail).pathSegments?.filter { !$0.isEmpty } ?? []
+                let (plain, closer) = (table.plainEntry(target + tail), table.entry(for: segments))
+                #expect(plain?.owner == closer?.owner && plain?.limit == closer?.limit, "\(target + tail)")
+            }
+        }
+    }
+
+    @Test(arguments: [
+        "/api/v1/calls/%2e%2e/x", "/api/v1/calls/../x", "/api/v1/calls/..", "/api/v1/calls/.", "/api/v1/calls/./x",
+        "/api/v1/calls/.?x", "/../api/v1/calls", "/api/v1/c%61lls", "/internal/frames", "*", "", "?",
+        "/api/v1/calls/..?",
+    ])
+    func `what is not plain needs a closer look`(_ target: String) {
+        #expect(RouteTable().plainEntry(target) == nil)
+    }
+
+    @Test func `a slash that was escaped makes no segment`() {
+        #expect(RouteTable().entry(for: ["api/v1", "calls"]) == nil)
+        #expect(RouteTable().entry(for: ["api", "v1", "calls/x", "qa"]) == nil)
+        #expect(RouteTable().entry(for: ["api", "v1", "calls", "x/y", "qa"])?.owner == .qaAnalytics)
+        #expect(RouteTable().entry(for: ["", "api", "v1", "", "calls"])?.owner == .telephony)
+    }
+
+    @Test func `every program has a place of its own`() {
+        #expect(Owner.allCases.map(\.place) == Array(0..<Owner.allCases.count))
     }
 
     @Test func `webhooks are not counted and analytics apart`() {
@@ -170,17 +206,17 @@ import Testing
     }
 
     @Test func `what strangers say in our own fields is dropped`() {
-        var request = Request(
+        let request = Request(
             .get, "/",
             headers: [
                 "X-User-Id": "1", "x-forwarded-for": "6.6.6.6", "X-Workspace-Id": "2", "Accept": "*/*",
                 "Connection": "close, X-Secret", "X-Secret": "1",
             ], peer: "198.51.100.7")
-        request.id = "r"
-        let headers = Forward.headers(request, from: "198.51.100.7")
+        let headers = Forward.headers(request, .init(from: "198.51.100.7", id: "r", trace: .new()))
         #expect(headers["X-User-Id"] == nil && headers["X-Workspace-Id"] == nil && headers["X-Secret"] == nil)
         #expect(headers.all("X-Forwarded-For") == ["198.51.100.7"])
         #expect(headers["Accept"] == "*/*")
+        #expect(headers["X-Request-Id"] == "r" && headers.count(of: "traceparent") == 1)
     }
 
     @Test func `a preflight is answered for listed origins only`() {

@@ -109,6 +109,87 @@ import Testing
         }
     }
 
+    @Test func `a server that does not answer, or stops in a small answer, is given up in time`() async throws {
+        for isBegun in [false, true] {
+            try await onLoop {
+                let listener = try Socket.listen(host: "127.0.0.1", port: 0)
+                let upstream = try await Upstream.connect(
+                    host: "127.0.0.1", port: listener.localPort, deadline: .seconds(5))
+                let silent = try listener.accept()
+                if isBegun { try await silent?.write(Array("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf".utf8)) }
+                let began = ContinuousClock.now
+                await #expect(throws: DeadlineExceeded.self) {
+                    _ = try await upstream.exchange(.get, "/", headers: ["Host": "h"], within: 1, wholeMax: 100)
+                }
+                let spent = began.duration(to: .now)
+                #expect(spent >= .seconds(1) && spent < .seconds(5))
+                #expect(!upstream.isReusable)
+                upstream.close()
+            }
+        }
+    }
+
+    @Test func `a small answer is whole at once, and one too large or of unknown length is not`() async throws {
+        try await withServer { request in
+            switch request.target {
+            case "/slow":
+                return .stream(type: "text/plain", length: 4) { writer in
+                    try await writer.write("ab")
+                    try await EventLoop.sleep(for: .milliseconds(30))
+                    try await writer.write("cd")
+                }
+            case "/chunked": return .stream(type: "text/plain") { try await $0.write("abcd") }
+            case "/empty": return .empty()
+            default: return .text(200, "abcd")
+            }
+        } _: { server in
+            let port = server.boundPort
+            try await onLoop {
+                let upstream = try await Upstream.connect(host: "127.0.0.1", port: port, deadline: .seconds(5))
+                func ask(_ method: Method, _ target: String, _ max: Int) async throws -> (whole: String?, rest: String)
+                {
+                    let answer = try await upstream.exchange(method, target, headers: ["Host": "h"], wholeMax: max)
+                    let whole = answer.body.takeReady().map { String(decoding: $0, as: UTF8.self) }
+                    #expect(whole == nil || upstream.isReusable)
+                    let rest = try await answer.body.bytes(max: 100)
+                    #expect(upstream.isReusable)
+                    return (whole, String(decoding: rest, as: UTF8.self))
+                }
+                #expect(try await ask(.get, "/", 4) == ("abcd", ""))
+                #expect(try await ask(.get, "/", 3) == (nil, "abcd"))
+                #expect(try await ask(.get, "/slow", 4) == ("abcd", ""))
+                #expect(try await ask(.get, "/chunked", 100) == (nil, "abcd"))
+                #expect(try await ask(.get, "/empty", 100) == (nil, ""))
+                #expect(try await ask(.head, "/", 100) == (nil, ""))
+                upstream.close()
+            }
+        }
+    }
+
+    @Test func `interim answers are passed over, wherever the pieces end`() async throws {
+        let text =
+            "HTTP/1.1 103 Early\r\nLink: x\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n"
+            + "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+        for cut in [1, 20, 33, 34, 50, text.utf8.count - 1, text.utf8.count] {
+            try await onLoop {
+                let listener = try Socket.listen(host: "127.0.0.1", port: 0)
+                let upstream = try await Upstream.connect(
+                    host: "127.0.0.1", port: listener.localPort, deadline: .seconds(5))
+                nonisolated(unsafe) let server = try listener.accept()
+                let bytes = Array(text.utf8)
+                try await server?.write(Array(bytes[..<cut]))
+                EventLoop.required().spawn {
+                    try? await EventLoop.sleep(for: .milliseconds(5))
+                    try? await server?.write(Array(bytes[cut...]))
+                }
+                let answer = try await upstream.exchange(.get, "/", headers: ["Host": "h"], wholeMax: 10)
+                #expect(answer.head.status == 200 && answer.body.takeReady() == Array("ok".utf8))
+                #expect(upstream.isReusable)
+                upstream.close()
+            }
+        }
+    }
+
     @Test func `only end-to-end fields are passed on`() {
         let headers: Headers = [
             "Host": "h", "Connection": "close, X-Secret", "X-Secret": "1", "Keep-Alive": "5", "TE": "trailers",

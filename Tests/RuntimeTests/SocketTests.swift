@@ -128,6 +128,44 @@ import Testing
         }
     }
 
+    @Test func `a parked reader goes on with bytes, with the end, and when the socket is broken off or closed`()
+        async throws
+    {
+        for ending in ["bytes", "end", "shutdown", "close"] {
+            try await onOwnLoop {
+                let (a, b) = try await Self.pair()
+                #expect(try Self.tryRead(a) == nil)
+                nonisolated(unsafe) let reader = a
+                nonisolated(unsafe) var hasGoneOn = false
+                let waiting = EventLoop.required().spawn {
+                    await withUnsafeContinuation { reader.park($0) }
+                    hasGoneOn = true
+                }
+                #expect(!hasGoneOn)
+                switch ending {
+                case "bytes": try await b.write([1])
+                case "end": b.close()
+                case "shutdown": a.shutdown(SHUT_RDWR)
+                default: a.close()
+                }
+                await waiting.value
+                #expect(hasGoneOn)
+                if ending == "bytes" { #expect(try Self.tryRead(a) == [1]) }
+            }
+        }
+    }
+
+    @Test func `nobody is parked where there is something to read or nothing more to come`() async throws {
+        try await onOwnLoop {
+            let (a, b) = try await Self.pair()
+            // Nothing was tried yet: it may be readable.
+            await withUnsafeContinuation { a.park($0) }
+            a.close()
+            await withUnsafeContinuation { a.park($0) }
+            b.close()
+        }
+    }
+
     @Test func `closing ends whoever waits, and a closed socket touches no descriptor`() async throws {
         try await onOwnLoop {
             let (a, b) = try await Self.pair()

@@ -1,3 +1,4 @@
+import Runtime
 import Shared
 
 /// What handlers read from a request. Everything bad is thrown as a ``Problem`` that names it.
@@ -68,6 +69,19 @@ extension Request {
         let parts = field.split(separator: " ", maxSplits: 1, omittingEmptySubsequences: true)
         guard parts.count == 2, parts[0].lowercased() == "bearer" else { return nil }
         return String(parts[1])
+    }
+
+    /// What its `traceparent` says; nil without a well-formed one.
+    public var traceparent: TraceContext? {
+        headers.withValue(.traceparent) { TraceContext(traceparent: $0) } ?? nil
+    }
+
+    /// The same as bytes, where the field is exactly `Bearer`, one space and the token, in any case: what clients send.
+    public var bearerOctets: [UInt8]? {
+        headers.withValue(.authorization) { value -> [UInt8]? in
+            guard value.count > 7, Known.equals(value, 0..<7, "bearer "), value[7] != 32 else { return nil }
+            return Array(value[7...])
+        } ?? nil
     }
 
     /// The address as the client knows it, `https://host/path?query`. The gateway says scheme and host in

@@ -54,7 +54,7 @@ public final class Router: Sendable {
 
     public func respond(to request: Request) async -> Response {
         var request = request
-        let trace = request.headers["traceparent"].flatMap { TraceContext(traceparent: $0) }?.child() ?? .new()
+        let trace = request.traceparent?.child() ?? .new()
         request.trace = trace
         request.id = RequestID.of(request, trace)
         let arrived = request

@@ -16,6 +16,17 @@ public struct JSONWriter: Sendable {
     /// What has been written so far.
     public var bytes: [UInt8] { Array(storage[..<count]) }
 
+    /// The same with a line feed behind it.
+    public var line: [UInt8] {
+        [UInt8](unsafeUninitializedCapacity: count + 1) { line, length in
+            storage.withUnsafeBufferPointer { written in
+                _ = line.update(fromContentsOf: UnsafeBufferPointer(rebasing: written[..<count]))
+            }
+            line[count] = 0x0A
+            length = count + 1
+        }
+    }
+
     public var text: String { String(decoding: storage[..<count], as: UTF8.self) }
 
     /// How many bytes have been written.
