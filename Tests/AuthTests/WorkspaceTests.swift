@@ -200,7 +200,8 @@ import Testing
             try await office.accounts.waitingMails().last {
                 $0.to.text == email && $0.subject == "You are invited to a workspace"
             })
-        return try #require(mail.text.split(separator: "\n").map(String.init).first { $0.count == 43 && !$0.contains(" ") })
+        return try #require(
+            mail.text.split(separator: "\n").map(String.init).first { $0.count == 43 && !$0.contains(" ") })
     }
 
     @Test func `an invitation is accepted once, by whoever has the address`() async throws {

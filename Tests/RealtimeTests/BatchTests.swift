@@ -44,7 +44,8 @@ import Testing
             #expect(found.frames.map(\.id) == [2, 3, 4], "what was of the deleted workspace is gone")
             #expect(found.frames.map(\.workspaceID) == [mine, other, mine])
             #expect(found.last == 4)
-            let sent = try await database.query("SELECT payload, trace FROM outbox WHERE topic = 'realtime.frames' ORDER BY seq")
+            let sent = try await database.query(
+                "SELECT payload, trace FROM outbox WHERE topic = 'realtime.frames' ORDER BY seq")
             let frames = try sent.map { row in
                 try FrameEvent(type: FrameEvent.types[0], json: JSON.parse(row.decode("payload", as: String.self)))
                     .frame

@@ -18,7 +18,8 @@ public protocol Event: Sendable, JSONWritable {
 public enum EventFamilies {
     public static let all: [any Event.Type] = [
         UserEvent.self, WorkspaceEvent.self, RevocationEvent.self, BlacklistEvent.self, ErasureEvent.self,
-        SubscriptionEvent.self, UsageEvent.self, CallEvent.self, AgentEvent.self, CommandEvent.self, ScoreEvent.self, EntryEvent.self, ConfigEvent.self,
+        SubscriptionEvent.self, UsageEvent.self, CallEvent.self, AgentEvent.self, CommandEvent.self, ScoreEvent.self,
+        EntryEvent.self, ConfigEvent.self,
         FrameEvent.self,
     ]
 }
