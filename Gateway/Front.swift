@@ -209,17 +209,3 @@ struct Origins: Sendable {
         response.headers.add("Vary", "Origin")
     }
 }
-
-/// Which peers may say, in `X-Forwarded-For`, for whom they ask.
-struct TrustedProxies: Sendable {
-    let addresses: Set<String>
-
-    /// The address a request is counted under: the last one in the list that is no proxy of ours.
-    func caller(of request: Request) -> String {
-        guard !addresses.isEmpty, addresses.contains(request.peer), let list = request.headers["X-Forwarded-For"] else {
-            return request.peer
-        }
-        let hops = list.split(separator: ",").map { $0.filter { $0 != " " } }
-        return hops.last { !addresses.contains($0) && Address(host: $0, port: 0) != nil } ?? request.peer
-    }
-}

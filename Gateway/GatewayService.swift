@@ -30,7 +30,10 @@ enum GatewayService {
             let origins = settings.list("CORS_ALLOWED_ORIGINS", default: [])
             let secret = settings.secret("SECRET_KEY", lengthMin: 32)
             let assets = settings.string("DOCS_ASSETS", default: ".local/share/docs")
-            let proxies = TrustedProxies(addresses: Set(settings.list("TRUSTED_PROXIES", default: [])))
+            let proxies =
+                settings.optional("TRUSTED_PROXIES", "addresses and ranges such as 10.0.0.0/8, separated by commas") {
+                    TrustedProxies($0)
+                } ?? TrustedProxies([])
             let allowsBasic = settings.bool("ALLOW_BASIC_AUTH", default: false)
             let tls = tls(settings)
             try settings.check()

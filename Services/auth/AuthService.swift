@@ -56,6 +56,7 @@ enum AuthService {
     private static func signInSettings(_ settings: Settings, _ program: Program) throws -> Accounts.Settings {
         var made = Accounts.Settings(
             issuer: program.issuer, audience: Program.audience, publicURL: program.publicURL)
+        made.accessLifetime = .seconds(settings.int("ACCESS_TOKEN_SECONDS", default: 900, in: 1...3600))
         made.requireVerification = settings.bool("REQUIRE_EMAIL_VERIFICATION", default: false)
         made.breached = try settings.optional("BREACHED_PASSWORDS_FILE").map { try BreachedPasswords(path: $0) }
         made.serviceName = settings.string("SERVICE_NAME", default: made.serviceName)

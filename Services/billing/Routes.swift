@@ -81,7 +81,15 @@ struct Subscriptions: Sendable {
         var form = request.queryForm
         let named = form.optionalID("workspace", as: WorkspaceID.self)
         try form.finish()
-        let workspace = try request.requirePrincipal().workspace(named, for: .readSubscription)
+        let principal = try request.requirePrincipal()
+        let workspace = try principal.workspace(named, for: .readSubscription)
+        if let current = try await SubscriptionStore.current(workspace, database) { return .json(200, current) }
+        // Whoever registered a moment ago is quicker than the news of it. An admin may name workspaces there are not.
+        if principal.workspaces[workspace] != nil {
+            try await database.transaction { (tx: borrowing Transaction) in
+                try await openSubscription(of: workspace, owner: principal.user, at: .now(), tx)
+            }
+        }
         guard let current = try await SubscriptionStore.current(workspace, database) else {
             throw Problem.notFound(.subscriptionNotFound)
         }

@@ -30,7 +30,7 @@ enum RelayStore {
     }
 
     /// The same, and the transaction's commit does not wait for the disk. Only for moving the cursor: a server that dies
-    /// forgets the last fraction of a second of it, and those events go out again (docs/decisions/0010).
+    /// forgets the last fraction of a second of it, and those events go out again (docs/decisions/0013).
     static func lockLightly(_ tx: borrowing Transaction) {
         tx.enqueue(
             """

@@ -39,6 +39,18 @@ public struct Address: Sendable {
         }
     }
 
+    /// Four octets, or sixteen; an IPv4 address mapped into IPv6 has four.
+    public var octets: [UInt8] {
+        withUnsafeBytes(of: storage) { bytes in
+            if family == AF_INET {
+                return withUnsafeBytes(of: bytes.loadUnaligned(as: sockaddr_in.self).sin_addr) { Array($0) }
+            }
+            let octets = withUnsafeBytes(of: bytes.loadUnaligned(as: sockaddr_in6.self).sin6_addr) { Array($0) }
+            let mapped = octets[..<10].allSatisfy { $0 == 0 } && octets[10] == 0xFF && octets[11] == 0xFF
+            return mapped ? Array(octets[12...]) : octets
+        }
+    }
+
     /// The address in digits; an IPv4 address mapped into IPv6 as IPv4.
     public var host: String {
         var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))

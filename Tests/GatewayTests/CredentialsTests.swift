@@ -55,7 +55,7 @@ import Testing
         var limits = RateLimits.Settings()
         limits.anonymous = anonymous
         let credentials = Credentials(
-            tokens: tokens, limits: RateLimits(limits), proxies: TrustedProxies(addresses: []), allowsBasic: basic
+            tokens: tokens, limits: RateLimits(limits), proxies: TrustedProxies([]), allowsBasic: basic
         ) { secret, _ in try await exchange.answer(secret) }
         try await onLoop { try await body(credentials, exchange) }
     }

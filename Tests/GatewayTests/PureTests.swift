@@ -192,8 +192,8 @@ import Testing
 }
 
 @Suite struct FrontTests {
-    @Test func `only trusted proxies may say for whom they ask`() {
-        let proxies = TrustedProxies(addresses: ["10.0.0.1"])
+    @Test func `only trusted proxies may say for whom they ask`() throws {
+        let proxies = try #require(TrustedProxies("10.0.0.1, 192.168.8.0/21,fd00::/8"))
         func caller(_ peer: String, _ forwarded: String?) -> String {
             var headers = Headers()
             if let forwarded { headers.set("X-Forwarded-For", forwarded) }
@@ -203,6 +203,16 @@ import Testing
         #expect(caller("10.0.0.1", "203.0.113.9, 10.0.0.1") == "203.0.113.9")
         #expect(caller("10.0.0.1", "6.6.6.6, 203.0.113.9") == "203.0.113.9")
         #expect(caller("10.0.0.1", "not an address") == "10.0.0.1")
+        #expect(caller("10.0.0.2", "203.0.113.9") == "10.0.0.2", "no range")
+        #expect(caller("192.168.15.255", "203.0.113.9, 192.168.9.1") == "203.0.113.9")
+        #expect(caller("192.168.16.0", "203.0.113.9") == "192.168.16.0", "one behind the range")
+        #expect(caller("fd12::1", "2001:db8::7") == "2001:db8::7")
+        #expect(caller("fe80::1", "2001:db8::7") == "fe80::1")
+    }
+
+    @Test(arguments: ["10.0.0.0/33", "10.0.0/8", "10.0.0.0/-1", "10.0.0.0/8/8", "proxy.example", "fd00::/129", "10.0.0.0/"])
+    func `what is neither an address nor a range is refused`(_ text: String) {
+        #expect(TrustedProxies(text) == nil)
     }
 
     @Test func `what strangers say in our own fields is dropped`() {

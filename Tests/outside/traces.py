@@ -14,9 +14,9 @@ sys.path.insert(0, str(ROOT / "deploy" / "local"))
 from board.instance import Instance  # noqa: E402
 from board.postgres import Postgres  # noqa: E402
 
-COMPACTED = ["auth.revocations", "knowledge.configs"]
+COMPACTED = ["auth.revocations", "auth.blacklist", "knowledge.configs"]
 # They hold ids and nothing else, so that nothing comes back.
-KEEP_IDS = {"erasures", "erasure_requests", "revocations"}
+KEEP_IDS = {"erasures", "erasure_requests", "revocations", "audit"}
 # Events that say that something is gone, by the end of their type.
 SAY_GONE = re.compile(r"\.(deleted|removed|reported)\.v\d+\b|auth\.revocation\.recorded\.v\d+\b|\.tombstone\.v\d+\b")
 

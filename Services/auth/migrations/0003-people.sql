@@ -198,6 +198,7 @@ BEGIN
     PERFORM set_config('switchboard.forgetting', 'on', true);
     UPDATE audit SET before = NULL, after = NULL
         WHERE thing IN ('user', 'member') AND thing_id = person::text
+           OR thing IN ('workspace', 'invitation') AND actor_id = person
            OR lower(before ->> 'email') = lower(mail) OR lower(after ->> 'email') = lower(mail)
            OR lower(before ->> 'value') = lower(mail) OR lower(after ->> 'value') = lower(mail);
     UPDATE audit SET address = NULL, user_agent = NULL WHERE actor_id = person;

@@ -8,7 +8,7 @@ extension Accounts {
     ///
     /// A token that comes back after it was spent has been copied, so its whole session ends (RFC 9700 §4.14.2). Two
     /// requests with one token that are under way together are one sender's impatience and get the same successor:
-    /// docs/decisions/0010-refresh-twice-at-once.md says why that is no second family.
+    /// docs/decisions/0016-refresh-twice-at-once.md says why that is no second family.
     func refresh(_ request: Request) async throws -> Response {
         let began = ContinuousClock.now
         var form = try await request.form()
