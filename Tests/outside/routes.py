@@ -125,6 +125,9 @@ def body_of(route: Route, schema: dict, owned: Owned, foreign: bool) -> tuple[di
             body[name], named = owned.by_field[name], True
         elif name in required:
             body[name] = owned.by_field[name] if name in owned.by_field else sample(name, resolved(kind, schema), schema)
+    if "blacklist" in route.path:
+        # What a workspace may block of its own accord: numbers.
+        body |= {"kind": "phone", "value": unique_number()}
     return body, named
 
 
@@ -136,7 +139,8 @@ def resolved(kind: dict, schema: dict) -> dict:
 
 def sample(name: str, kind: dict, schema: dict):
     if "enum" in kind:
-        return kind["enum"][0]
+        # Of roles the one that everybody who may give one may give.
+        return "viewer" if "viewer" in kind["enum"] else kind["enum"][0]
     if "anyOf" in kind:
         return sample(name, resolved(kind["anyOf"][0], schema), schema)
     if "number" in name and kind.get("pattern"):
