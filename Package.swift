@@ -57,6 +57,7 @@ let package = Package(
         system("CPostgres", pkgConfig: "libpq", apt: "libpq-dev"),
         system("CKafka", pkgConfig: "rdkafka", apt: "librdkafka-dev"),
         system("CArgon2", pkgConfig: "libargon2", apt: "libargon2-dev", path: "Services/auth/CArgon2"),
+        system("CPango", pkgConfig: "pangocairo", apt: "libpango1.0-dev", path: "Services/qa-analytics/CPango"),
         .target(name: "CLinux", path: "Shared/C/CLinux"),
 
         shared("Shared", ["COpenSSL"]),
@@ -74,7 +75,10 @@ let package = Package(
         program("Auth", path: "Services/auth", ["Passwords"], exclude: ["Passwords", "CArgon2", "migrations"]),
         program("Billing", path: "Services/billing", exclude: ["migrations"]),
         program("Telephony", path: "Services/telephony", exclude: ["migrations"]),
-        program("QAAnalytics", path: "Services/qa-analytics", exclude: ["migrations"]),
+        .target(
+            name: "Reports", dependencies: ["CPango"], path: "Services/qa-analytics/Reports", swiftSettings: rules),
+        program(
+            "QAAnalytics", path: "Services/qa-analytics", ["Reports"], exclude: ["Reports", "CPango", "migrations"]),
         program("Knowledge", path: "Services/knowledge", exclude: ["migrations"]),
         program("Realtime", path: "Services/realtime", exclude: ["migrations"]),
         .executableTarget(
@@ -98,7 +102,7 @@ let package = Package(
         test("Auth", ground + ["Auth", "Passwords"]),
         test("Billing", ground + ["Billing"]),
         test("Telephony", ground + ["Telephony"]),
-        test("QAAnalytics", ground + ["QAAnalytics"]),
+        test("QAAnalytics", ground + ["QAAnalytics", "Reports"]),
         test("Knowledge", ground + ["Knowledge"], exclude: ["queries.json"]),
         test("Realtime", ground + ["Realtime"]),
         test("Gateway", ground + ["Gateway"]),

@@ -18,13 +18,15 @@ enum QAAnalyticsService {
             let program = Program(settings, "qa-analytics", port: 8104)
             let scoring = ScoreCalls(sentiment: Sentiment(lexicon: try lexicon(settings)))
             let tokens = program.tokens(settings)
+            let reports = ReportJobs(program.database, log: program.log)
             try settings.check()
             return [
                 program.storage,
                 program.relay(),
                 consumer(program, scoring),
                 tokens,
-                program.server(program.router(Routes.list(program.database), tokens: tokens)),
+                reports,
+                program.server(program.router(Routes.list(program.database, reports), tokens: tokens)),
             ]
         }
     }

@@ -14,10 +14,11 @@ enum Arrows {
         "Access": ["Shared", "Runtime", "HTTP", "Kafka", "Messaging"],
         "Program": ["Shared", "Runtime", "HTTP", "Postgres", "Kafka", "Messaging", "Access"],
         "Passwords": ["Runtime", "CArgon2"],
+        "Reports": ["CPango"],
         "Services/auth": ground.union(["Passwords"]),
         "Services/billing": ground,
         "Services/telephony": ground,
-        "Services/qa-analytics": ground,
+        "Services/qa-analytics": ground.union(["Reports"]),
         "Services/knowledge": ground,
         "Services/realtime": ground,
         // Never Postgres: the gateway keeps nothing.
