@@ -4,6 +4,7 @@ import Postgres
 import Runtime
 import Shared
 import TestSupport
+import Testing
 
 @testable import QAAnalytics
 
@@ -49,7 +50,7 @@ struct AnalyticsFixture: Sendable {
         at: String, from: String = "+14155550101", business: BusinessID? = nil, in workspace: WorkspaceID? = nil,
         failure: String? = nil
     ) async throws {
-        guard let started = Instant(iso: at) else { throw NeverHappened(description: at) }
+        let started = try #require(Instant(iso: at))
         _ = try await database.execute(
             """
             INSERT INTO calls (call_id, workspace_id, business_id, direction, status, started_at, ended_at,

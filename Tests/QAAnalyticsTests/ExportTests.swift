@@ -126,9 +126,6 @@ import Testing
     @Test func `a long report is a job with progress and a file, for whoever asked`() async throws {
         try await AnalyticsFixture.with { fixture in
             try await fixture.calls(Int(ExportAnalytics.atOnceMax) + 1)
-            let group = EventLoopGroup(count: 1)
-            group.start()
-            defer { group.stop() }
             let asked = await fixture.client.post(Self.path, json: Self.body("pdf", "calls"))
             #expect(asked.status == 202, "\(asked.text)")
             let job = try asked.json().object
@@ -141,7 +138,7 @@ import Testing
             }
             #expect(await fixture.client.get("\(Self.path)/7").status == 404)
 
-            try await fixture.jobs.start(on: group)
+            try await fixture.jobs.start(on: testLoops)
             try await eventually(within: .seconds(20), "the report is made") {
                 try await fixture.client.get(url).json().object?["status"]?.string == "completed"
             }
@@ -171,10 +168,7 @@ import Testing
             // Since then nobody has heard of them.
             _ = try await fixture.database.execute(
                 "UPDATE report_jobs SET heartbeat_at = now() - interval '1 minute'")
-            let group = EventLoopGroup(count: 1)
-            group.start()
-            defer { group.stop() }
-            try await fixture.jobs.start(on: group)
+            try await fixture.jobs.start(on: testLoops)
             try await eventually(within: .seconds(20), "the report is made") {
                 try await fixture.client.get(url).json().object?["status"]?.string == "completed"
             }

@@ -1,6 +1,7 @@
 import Postgres
 import Shared
 import TestSupport
+import Testing
 
 @testable import QAAnalytics
 
@@ -23,8 +24,7 @@ struct History {
     init(_ place: RollupTests.Place, seed: UInt64, _ database: Database) throws {
         self.database = database
         self.place = place
-        guard let middle = Instant(iso: place.middle) else { throw NeverHappened(description: place.middle) }
-        self.middle = middle
+        middle = try #require(Instant(iso: place.middle))
         random = SplitMix64(seed: seed &* 7919)
         let words = "great\t3.1\nbad\t-2.5\nawful\t-2.9\nfine\t0.8\nthanks\t1.9\n"
         scoring = ScoreCalls(sentiment: Sentiment(lexicon: try Lexicon(text: Array(words.utf8))))

@@ -79,7 +79,7 @@ struct Bands: Sendable, Equatable {
 struct Period {
     /// nil: the whole range.
     static func label(_ row: Row) throws -> String? {
-        guard let label: String = try row["label"] else { return nil }
+        guard let label = try row.decode("label", as: String?.self) else { return nil }
         guard label.contains("T") else { return label }
         let offset = try row.decode("zone_offset", as: Int64.self)
         if offset == 0 { return label + "Z" }
@@ -115,4 +115,4 @@ extension AnalyticsRange {
 func percent(_ part: Int64, of whole: Int64) -> Double { whole > 0 ? 100 * Double(part) / Double(whole) : 0 }
 
 /// The mean of what is summed in units of 1e-12; 0 of nothing.
-func average(_ sum: Double, of count: Int64) -> Double { count > 0 ? sum / 1e12 / Double(count) : 0 }
+func meanScore(_ sum: Double, of count: Int64) -> Double { count > 0 ? sum / 1e12 / Double(count) : 0 }

@@ -34,7 +34,7 @@ struct Overview: Sendable, Equatable, JSONWritable {
         return Overview(
             total: try row["total"], active: try row["active"], completed: try row["completed"],
             failed: try row["failed"], escalated: try row["escalated"],
-            averageScore: average(try row["overall_sum"], of: bands.total),
+            averageScore: meanScore(try row["overall_sum"], of: bands.total),
             averageDuration: try row["average_duration"], sentiment: try Moods(row), bands: bands, low: low, high: high)
     }
 

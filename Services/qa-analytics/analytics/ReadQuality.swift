@@ -52,14 +52,14 @@ struct Quality: Sendable, Equatable, JSONWritable {
         guard let whole = answers[0].last else { throw Problem(.internalError) }
         _ = try range.resolved(whole)
         let bands = try Bands(whole)
-        func mean(_ column: String) throws -> Double { average(try whole.decode(column), of: bands.total) }
+        func mean(_ column: String) throws -> Double { meanScore(try whole.decode(column), of: bands.total) }
         return Quality(
             overall: try mean("overall"), sentiment: try mean("sentiment"), compliance: try mean("compliance"),
             accuracy: try mean("accuracy"), professionalism: try mean("professionalism"), bands: bands,
             trends: try answers[0].dropLast().map { row in
                 let scored = try Bands(row).total
                 return Point(
-                    period: try Period.label(row) ?? "", average: average(try row["overall"], of: scored),
+                    period: try Period.label(row) ?? "", average: meanScore(try row["overall"], of: scored),
                     scored: scored)
             },
             issues: try answers[1].map { row in

@@ -42,11 +42,11 @@ struct SentimentFigures: Sendable, Equatable, JSONWritable {
         guard let whole = rows.last else { throw Problem(.internalError) }
         _ = try range.resolved(whole)
         return SentimentFigures(
-            moods: try Moods(whole), average: average(try whole["mood_sum"], of: try whole["felt"]),
+            moods: try Moods(whole), average: meanScore(try whole["mood_sum"], of: try whole["felt"]),
             trends: try rows.dropLast().map { row in
                 Point(
                     period: try Period.label(row) ?? "", moods: try Moods(row),
-                    average: average(try row["mood_sum"], of: try row["felt"]))
+                    average: meanScore(try row["mood_sum"], of: try row["felt"]))
             },
             againstScore: correlation(
                 try whole["pairs"], try whole["pair_covariance"], try whole["pair_mood_variance"],

@@ -105,7 +105,9 @@ final class ReportJobs: Component {
         private var lastSign = ContinuousClock.now
 
         init(job: JobID, owner: JobID, database: Database) {
-            (self.job, self.owner, self.database) = (job, owner, database)
+            self.job = job
+            self.owner = owner
+            self.database = database
         }
 
         mutating func add(_ more: [UInt8], _ done: Double, of partBytes: Int) async throws {
