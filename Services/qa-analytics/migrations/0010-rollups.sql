@@ -442,19 +442,19 @@ CREATE FUNCTION rebuild_rollups() RETURNS void LANGUAGE sql AS $$
     SELECT add_items_to_everybody(1, NULL, NULL);
 $$;
 
--- Escalations in numbers, on their call. The lock makes a call and its escalation that arrive at once see each other;
--- the row's lock comes before the count, so that the count is not older than the row.
-CREATE FUNCTION lock_call(call uuid) RETURNS void LANGUAGE sql AS $$
-    SELECT pg_advisory_xact_lock(hashtextextended(call::text, 20776))
-$$;
-
+-- Escalations in numbers, on their call. The row's lock comes before the count, so that the count is not older than the
+-- row. An escalation that finds no call waits for the calls being inserted right now (they share a lock, one for all of
+-- them) and looks again: so of a call and its escalation that arrive at once, the later sees the earlier.
 CREATE FUNCTION count_escalations() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     call uuid := CASE WHEN TG_OP = 'DELETE' THEN OLD.call_id ELSE NEW.call_id END;
 BEGIN
-    PERFORM lock_call(call);
     PERFORM FROM calls WHERE call_id = call FOR UPDATE;
-    IF NOT FOUND THEN RETURN NULL; END IF;
+    IF NOT FOUND THEN
+        PERFORM pg_advisory_xact_lock(20776, 8);
+        PERFORM FROM calls WHERE call_id = call FOR UPDATE;
+        IF NOT FOUND THEN RETURN NULL; END IF;
+    END IF;
     UPDATE calls SET escalated = calls.escalated OR e.escalations > 0, escalations = e.escalations,
         escalations_pending = e.pending, escalations_in_progress = e.in_progress,
         escalations_completed = e.completed, escalations_cancelled = e.cancelled,
@@ -483,7 +483,7 @@ CREATE FUNCTION take_early_escalations() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     e record;
 BEGIN
-    PERFORM lock_call(NEW.call_id);
+    PERFORM pg_advisory_xact_lock_shared(20776, 8);
     SELECT * INTO e FROM escalations_of(NEW.call_id);
     IF e.escalations > 0 THEN
         NEW.escalated := true;
