@@ -60,6 +60,7 @@ let package = Package(
         // Without pkg-config: it hands out flags of libavif that the package manager warns of, and none that are needed.
         .systemLibrary(name: "CGD", path: "Services/auth/CGD", providers: [.apt(["libgd-dev"])]),
         system("CArchive", pkgConfig: "libarchive", apt: "libarchive-dev", path: "Services/auth/CArchive"),
+        system("CPango", pkgConfig: "pangocairo", apt: "libpango1.0-dev", path: "Services/qa-analytics/CPango"),
         .target(name: "CLinux", path: "Shared/C/CLinux"),
 
         shared("Shared", ["COpenSSL"]),
@@ -82,7 +83,10 @@ let package = Package(
             exclude: ["Passwords", "CArgon2", "Pictures", "CGD", "Archives", "CArchive", "migrations"]),
         program("Billing", path: "Services/billing", exclude: ["migrations"]),
         program("Telephony", path: "Services/telephony", exclude: ["migrations"]),
-        program("QAAnalytics", path: "Services/qa-analytics", exclude: ["migrations"]),
+        .target(
+            name: "Reports", dependencies: ["CPango"], path: "Services/qa-analytics/Reports", swiftSettings: rules),
+        program(
+            "QAAnalytics", path: "Services/qa-analytics", ["Reports"], exclude: ["Reports", "CPango", "migrations"]),
         program("Knowledge", path: "Services/knowledge", exclude: ["migrations"]),
         program("Realtime", path: "Services/realtime", exclude: ["migrations"]),
         .executableTarget(
@@ -106,7 +110,7 @@ let package = Package(
         test("Auth", ground + ["Auth", "Passwords", "Pictures", "Archives"]),
         test("Billing", ground + ["Billing"]),
         test("Telephony", ground + ["Telephony"]),
-        test("QAAnalytics", ground + ["QAAnalytics"]),
+        test("QAAnalytics", ground + ["QAAnalytics", "Reports"]),
         test("Knowledge", ground + ["Knowledge"], exclude: ["queries.json"]),
         test("Realtime", ground + ["Realtime"]),
         test("Gateway", ground + ["Gateway"]),

@@ -26,14 +26,27 @@ enum ErasureStore {
                 """)
         },
         .workspace("calls") { workspace, tx in
-            try await tx.execute(
+            let rows = try await tx.query(
                 """
                 DELETE FROM calls WHERE call_id IN (
-                    SELECT call_id FROM calls WHERE workspace_id = \(workspace) LIMIT \(batch))
+                    SELECT call_id FROM calls WHERE workspace_id = \(workspace) LIMIT \(batch)) RETURNING call_id
                 """)
+            let calls = try rows.map { try $0.decode("call_id", as: CallID.self) }
+            tx.enqueue("DELETE FROM escalations WHERE call_id = ANY (\(calls))")
+            return rows.count
         },
-        .workspace("daily_sums") { workspace, tx in
-            try await tx.execute("DELETE FROM calls_daily WHERE workspace_id = \(workspace)")
+        .workspace("sums") { workspace, tx in
+            try await tx.execute("DELETE FROM rollups WHERE workspace_id = \(workspace)")
+        },
+        .workspace("sums_of_items") { workspace, tx in
+            try await tx.execute("DELETE FROM rollup_items WHERE workspace_id = \(workspace)")
+        },
+        // Those of whoever sees all hold the workspace's calls as well.
+        .workspace("reports") { workspace, tx in
+            try await tx.execute("DELETE FROM report_jobs WHERE workspaces IS NULL OR \(workspace) = ANY (workspaces)")
+        },
+        .user("reports") { user, tx in
+            try await tx.execute("DELETE FROM report_jobs WHERE user_id = \(user)")
         },
         .user("scores") { user, tx in
             try await tx.execute(

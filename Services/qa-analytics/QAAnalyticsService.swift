@@ -18,6 +18,7 @@ enum QAAnalyticsService {
             let program = Program(settings, "qa-analytics", port: 8104)
             let scoring = ScoreCalls(sentiment: Sentiment(lexicon: try lexicon(settings)))
             let tokens = program.tokens(settings)
+            let reports = ReportJobs(program.database, log: program.log)
             try settings.check()
             return [
                 program.storage,
@@ -25,9 +26,10 @@ enum QAAnalyticsService {
                 consumer(program, scoring),
                 program.erasing(ErasureStore.steps),
                 tokens,
+                reports,
                 program.server(
                     program.router(
-                        Routes.list(program.database) + Export.routes(ReadExport.sections(program.database)),
+                        Routes.list(program.database, reports) + Export.routes(ReadExport.sections(program.database)),
                         tokens: tokens)),
             ]
         }

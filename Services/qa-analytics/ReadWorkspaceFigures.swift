@@ -17,7 +17,7 @@ enum WorkspaceFigures {
                        coalesce(sum(completed), 0)::bigint AS completed, coalesce(sum(failed), 0)::bigint AS failed,
                        coalesce(sum(escalated), 0)::bigint AS escalated,
                        coalesce(sum(duration_sum), 0)::bigint AS seconds
-                FROM calls_daily WHERE workspace_id = \(id)
+                FROM rollups WHERE workspace_id = \(id) AND grain = 'day'
                 """)
             let counts = try ["total", "active", "completed", "failed", "escalated"].map { name in
                 (name, try row?.decode(name, as: Int64.self) ?? 0)

@@ -4,56 +4,51 @@ import Shared
 
 /// Every endpoint of qa-analytics, one line each.
 enum Routes {
-    static func list(_ database: Database) -> [Route] {
-        [
+    static func list(_ database: Database, _ reports: ReportJobs) -> [Route] {
+        let analytics = Analytics(database)
+        let export = ExportAnalytics(database, analytics.zones, reports)
+        return [
             .get(
-                "/api/v1/analytics/overview", "Dashboard figures of a span of time", access: .may(.readAnalytics),
-                limit: .analytics,
-                query: [
-                    .query(
-                        "from_date", .string, "A day (from its first instant, UTC) or an instant; default: 7 days ago."),
-                    .query("to_date", .string, "A day (inclusive) or an instant (exclusive); default: now."),
-                    .query("business_id", .uuid, "Only calls of this business configuration."),
-                ],
+                "/api/v1/analytics/overview", "Dashboard figures of a span of time", detail: Analytics.about,
+                access: .may(.readAnalytics), limit: .analytics, query: Analytics.range,
                 returns: .ok(Schemas.overview)
-            ) { try await readOverview($0, database) },
+            ) { try await analytics.overview($0) },
+            .get(
+                "/api/v1/analytics/call-volume", "How many calls there were, period by period",
+                detail: Analytics.about, access: .may(.readAnalytics), limit: .analytics,
+                query: Analytics.requiredRange + [Analytics.interval("day"), Analytics.direction],
+                returns: .ok(Schemas.callVolume)
+            ) { try await analytics.callVolume($0) },
+            .get(
+                "/api/v1/analytics/qa", "Scores, their distribution and trend, and what took points",
+                detail: Analytics.about, access: .may(.readAnalytics), limit: .analytics,
+                query: Analytics.range + [Analytics.interval(Analytics.fitting)], returns: .ok(Schemas.quality)
+            ) { try await analytics.quality($0) },
+            .get(
+                "/api/v1/analytics/sentiment", "Moods, their trend, and what they go together with",
+                detail: Analytics.about, access: .may(.readAnalytics), limit: .analytics,
+                query: Analytics.range + [Analytics.interval(Analytics.fitting)], returns: .ok(Schemas.sentiment)
+            ) { try await analytics.sentiment($0) },
+            .get(
+                "/api/v1/analytics/escalations", "Escalations by trigger and status, and how long they took",
+                detail: Analytics.about, access: .may(.readAnalytics), limit: .analytics,
+                query: Analytics.range + [Analytics.interval(Analytics.fitting)], returns: .ok(Schemas.escalations)
+            ) { try await analytics.escalations($0) },
+            .post(
+                "/api/v1/analytics/export", "A report as a file", detail: ExportAnalytics.about,
+                access: .may(.readAnalytics), limit: .analytics, headers: [ExportAnalytics.prefer],
+                body: Schemas.exportRequest, returns: [200: Schemas.file, 202: Schemas.reportJob],
+                produces: "text/csv", idempotent: true
+            ) { try await export.export($0) },
+            .get(
+                "/api/v1/analytics/export/{job_id}", "How far a report is", access: .may(.readAnalytics),
+                returns: .ok(Schemas.reportJob)
+            ) { try await export.job($0) },
+            .get(
+                "/api/v1/analytics/export/{job_id}/file", "A finished report's file", access: .may(.readAnalytics),
+                returns: [200: Schemas.file], produces: "application/pdf"
+            ) { try await export.file($0) },
             WorkspaceFigures.route(database),
         ]
     }
-
-    private static func readOverview(_ request: Request, _ database: Database) async throws -> Response {
-        var form = request.queryForm
-        let from = form.optionalDateBound("from_date")
-        let to = form.optionalDateBound("to_date")
-        let business = form.optionalID("business_id", as: BusinessID.self)
-        let now = Instant.now()
-        let end = to?.endInUTC ?? now
-        let start = from?.firstInUTC ?? now - .seconds(7 * 86_400)
-        if start > end { form.fail("to_date", "must not be before from_date") }
-        try form.finish()
-        let tenancy = try request.requirePrincipal().tenancy
-        return .json(200, try await Overview.read(tenancy, business: business, from: start, to: end, database))
-    }
-}
-
-enum Schemas {
-    static let overview = Schema.ref(
-        "AnalyticsOverview",
-        .object(
-            .required("total_calls", .integer), .required("active_calls", .integer, "Started and not ended."),
-            .required("completed_calls", .integer), .required("failed_calls", .integer),
-            .required("escalated_calls", .integer, "Calls with an escalation."),
-            .required("average_qa_score", .number, "0 … 1 over scored calls; 0 when none is scored."),
-            .required("average_call_duration", .number, "Seconds, over ended calls."),
-            .required("escalation_rate", .number, "Percent: 100 × escalated / total."),
-            .required(
-                "sentiment_distribution",
-                .object(
-                    .required("positive", .integer, "Calls whose mood is ≥ 0.05."), .required("neutral", .integer),
-                    .required("negative", .integer, "Calls whose mood is ≤ −0.05."))),
-            .required(
-                "qa_score_distribution",
-                .object(
-                    .required("excellent", .integer, "≥ 0.8"), .required("good", .integer, "0.6 … 0.79"),
-                    .required("fair", .integer, "0.4 … 0.59"), .required("poor", .integer, "< 0.4")))))
 }

@@ -13,11 +13,13 @@ struct ScoreCalls: Sendable {
         case .started(let call), .updated(let call): ScoreStore.keep(call, tx)
         case .interactionAdded(let call, let said), .interactionUpdated(let call, let said):
             try await onUtterance(call, said, tx)
-        case .escalationTriggered(let call, _): ScoreStore.markEscalated(call.callID, tx)
+        case .escalationTriggered(let call, let escalation), .escalationUpdated(let call, let escalation),
+            .escalationCompleted(let call, let escalation):
+            ScoreStore.keep(escalation, of: call.callID, tx)
         case .ended(let call):
             ScoreStore.keep(call, tx)
             try await score(call.ref, tx)
-        case .escalationUpdated, .escalationCompleted, .noteAdded: return
+        case .noteAdded: return
         }
     }
 

@@ -9,22 +9,37 @@ enum ScoreStore {
         tx.enqueue(
             """
             INSERT INTO calls AS c (call_id, workspace_id, business_id, direction, status, failure_reason, started_at,
-                ended_at, duration_seconds, escalated, outcome, version)
+                ended_at, duration_seconds, escalated, outcome, version, twilio_call_sid, from_number, to_number,
+                agent_id)
             VALUES (\(call.id), \(call.workspaceID), \(call.businessID), \(call.direction.rawValue),
                 \(call.status.rawValue), \(call.failureReason), \(call.startedAt), \(call.endedAt),
                 \(call.durationSeconds), \(call.status == .escalated || call.escalationStatus != nil),
-                \(call.outcome?.rawValue), \(call.version))
-            ON CONFLICT (call_id) DO UPDATE SET business_id = excluded.business_id, status = excluded.status,
-                failure_reason = excluded.failure_reason, started_at = excluded.started_at,
+                \(call.outcome?.rawValue), \(call.version), \(call.twilioCallSID), \(call.fromNumber),
+                \(call.toNumber), \(call.agentID))
+            ON CONFLICT (call_id) DO UPDATE SET business_id = excluded.business_id, direction = excluded.direction,
+                status = excluded.status, failure_reason = excluded.failure_reason, started_at = excluded.started_at,
                 ended_at = excluded.ended_at, duration_seconds = excluded.duration_seconds,
                 escalated = c.escalated OR excluded.escalated, outcome = coalesce(excluded.outcome, c.outcome),
-                version = excluded.version
+                version = excluded.version, twilio_call_sid = excluded.twilio_call_sid,
+                from_number = excluded.from_number, to_number = excluded.to_number, agent_id = excluded.agent_id
             WHERE c.version < excluded.version
             """)
     }
 
-    static func markEscalated(_ call: CallID, _ tx: borrowing Transaction) {
-        tx.enqueue("UPDATE calls SET escalated = true WHERE call_id = \(call) AND NOT escalated")
+    /// An escalation as it is now; its call counts it by triggers. A status never goes back, whatever comes late.
+    static func keep(_ escalation: EscalationSnapshot, of call: CallID, _ tx: borrowing Transaction) {
+        tx.enqueue(
+            """
+            INSERT INTO escalations AS e (id, call_id, trigger_type, status, requested_at, completed_at)
+            VALUES (\(escalation.id), \(call), \(escalation.triggerType), \(escalation.status.rawValue),
+                \(escalation.requestedAt), \(escalation.completedAt))
+            ON CONFLICT (id) DO UPDATE SET trigger_type = excluded.trigger_type, status = excluded.status,
+                requested_at = excluded.requested_at, completed_at = excluded.completed_at
+            WHERE array_position(ARRAY['pending', 'in_progress', 'completed', 'cancelled'], excluded.status)
+                >= array_position(ARRAY['pending', 'in_progress', 'completed', 'cancelled'], e.status)
+                AND (e.trigger_type, e.status, e.requested_at, e.completed_at) IS DISTINCT FROM
+                    (excluded.trigger_type, excluded.status, excluded.requested_at, excluded.completed_at)
+            """)
     }
 
     /// Keeps one utterance; the same sequence again (an interrupted answer) replaces its text and score. True when its
@@ -90,7 +105,7 @@ enum ScoreStore {
         }
     }
 
-    /// Stores the score and the call's mood and outcome; returns the row as document 003 shows it.
+    /// Stores the score (which shows in its call by a trigger) and the call's mood and outcome; returns the row as document 003 shows it.
     static func keep(
         _ score: Rubric.Score, outcome: Outcome?, of call: CallRef, _ tx: borrowing Transaction
     ) async throws -> ScoreSnapshot {
@@ -100,8 +115,7 @@ enum ScoreStore {
         tx.enqueue(
             """
             UPDATE calls SET mood = \(judged?.mood), mood_label = \(judged.map { _ in label.rawValue }),
-                overall = \(judged?.overall), outcome = coalesce(outcome, \(outcome?.rawValue))
-            WHERE call_id = \(call.callID)
+                outcome = coalesce(outcome, \(outcome?.rawValue)) WHERE call_id = \(call.callID)
             """)
         let rows = try await tx.query(
             """
@@ -127,5 +141,24 @@ enum ScoreStore {
             """
             UPDATE calls SET mood = \(mood), mood_label = \(SentimentLabel(score: mood).rawValue) WHERE call_id = \(call)
             """)
+    }
+
+    /// Erases what analytics holds of a workspace: its calls, their sums, and reports made of them.
+    static func erase(_ workspace: WorkspaceID, _ tx: borrowing Transaction) async throws {
+        // As many calls as there are, as long as it takes.
+        _ = try await tx.execute("SET LOCAL statement_timeout = 0")
+        _ = try await tx.execute("SELECT erase_workspace(\(workspace))")
+        _ = try await tx.execute("DELETE FROM report_jobs WHERE workspaces IS NULL OR \(workspace) = ANY (workspaces)")
+    }
+
+    /// Erases what analytics holds of one call, and takes it out of the sums.
+    static func erase(_ call: CallID, _ tx: borrowing Transaction) async throws {
+        _ = try await tx.execute("SELECT erase_call(\(call))")
+    }
+
+    /// Erases what analytics holds of the calls of one business configuration of a workspace.
+    static func erase(_ business: BusinessID, in workspace: WorkspaceID, _ tx: borrowing Transaction) async throws {
+        _ = try await tx.execute("SET LOCAL statement_timeout = 0")
+        _ = try await tx.execute("SELECT erase_business(\(workspace), \(business))")
     }
 }

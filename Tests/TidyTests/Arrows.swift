@@ -16,10 +16,11 @@ enum Arrows {
         "Passwords": ["Runtime", "CArgon2"],
         "Pictures": ["Runtime", "CGD"],
         "Archives": ["CArchive"],
+        "Reports": ["CPango"],
         "Services/auth": ground.union(["Passwords", "Pictures", "Archives"]),
         "Services/billing": ground,
         "Services/telephony": ground,
-        "Services/qa-analytics": ground,
+        "Services/qa-analytics": ground.union(["Reports"]),
         "Services/knowledge": ground,
         "Services/realtime": ground,
         // Never Postgres: the gateway keeps nothing.
