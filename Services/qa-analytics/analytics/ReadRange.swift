@@ -6,7 +6,7 @@ import Shared
 /// A range is cut at its periods, and each period into pieces: whole UTC days come from the rollup's `day` rows, whole
 /// UTC hours at its ends from `hour` rows, and what cuts an hour from the calls themselves. A day of New York begins on a
 /// whole hour, so it is made of 24 (or 23, or 25) hours; one of Kolkata cuts an hour at each end, and only for those are
-/// calls read. See `docs/decisions/0012-analytics-from-rollups.md`.
+/// calls read. See `docs/decisions/0020-analytics-from-rollups.md`.
 enum ReadRange {
     /// `bounds` (low, high) and `spans` (n, label, zone_offset, low, high): the range and its periods, the first and the
     /// last cut off where the range begins and ends; then `pieces` (n, grain, a, b).

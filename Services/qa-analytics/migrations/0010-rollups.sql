@@ -3,7 +3,7 @@
 -- One row of `calls` says all that a call adds to any figure (`call_part`). A trigger adds what a changed row says now
 -- less what it said before, in the same transaction and under the row's lock, so late, doubled, corrected and deleted
 -- calls leave nothing behind. All sums are whole numbers, scores in units of 1e-12: adding and taking back is exact.
--- Everything is counted in the period in which its call started. Which rows answer a range: docs/decisions/0012.
+-- Everything is counted in the period in which its call started. Which rows answer a range: docs/decisions/0020.
 
 DROP TRIGGER keep_daily ON calls;
 DROP FUNCTION keep_daily();
