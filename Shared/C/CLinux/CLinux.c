@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <spawn.h>
 #include <unistd.h>
 
 int cl_accept4(int fd, struct sockaddr *address, socklen_t *length) {
@@ -40,5 +41,8 @@ int cl_stop_signals(void) {
     sigaction(SIGINT, &action, 0);
     signal(SIGPIPE, SIG_IGN);
     return stop_pipe[0];
+}
+int cl_spawn_close_from(posix_spawn_file_actions_t *actions, int first) {
+    return posix_spawn_file_actions_addclosefrom_np(actions, first);
 }
 void cl_exit_now(int code) { _exit(code); }

@@ -1,5 +1,6 @@
 #pragma once
 // Linux calls that `import Glibc` does not show to Swift, and one thread-local pointer.
+#include <spawn.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -19,5 +20,7 @@ void cl_set_loop(void *loop);
 // a descriptor that gives one byte, the signal's number, for each SIGTERM and SIGINT from now on, whichever thread the
 // system picks to take it; SIGPIPE is ignored. Once per process.
 int cl_stop_signals(void);
+// the new process has no descriptor from `first` on (glibc 2.34)
+int cl_spawn_close_from(posix_spawn_file_actions_t *actions, int first);
 // _exit: no exit handlers run
 void cl_exit_now(int code) __attribute__((noreturn));

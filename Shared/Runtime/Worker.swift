@@ -1,0 +1,212 @@
+import CLinux
+import Glibc
+import Shared
+
+/// Runs a command of a program, by default of this very one, in a process of its own: bytes in, bytes out. For what must
+/// not share memory, descriptors or secrets with us, such as decoding a stranger's file.
+///
+/// The process inherits nothing: no descriptor but three pipes, no environment but the path of the libraries. It limits
+/// itself first thing (``Confinement``) and is killed when its time is up.
+public struct Worker: Sendable {
+    private let path: String
+    private let command: String
+    private let pool: Blocking
+    private let timeMax: Duration
+    private let outputMax: Int
+
+    /// - Parameters:
+    ///   - command: its only argument.
+    ///   - pool: one thread waits for each process, so its size is how many there are at once.
+    public init(
+        path: String = "/proc/self/exe", command: String, pool: Blocking, timeMax: Duration, outputMax: Int
+    ) {
+        self.path = path
+        self.command = command
+        self.pool = pool
+        self.timeMax = timeMax
+        self.outputMax = outputMax
+    }
+
+    public enum Failure: Error, Sendable, Hashable {
+        /// The system would not start it; the code is errno's.
+        case notStarted(Int32)
+        /// It ended with this exit status, 128 + n after signal n.
+        case ended(Int32)
+        case timeout
+        case tooMuchOutput
+    }
+
+    /// What the command writes when it is given `input`.
+    /// - Throws: ``Failure``; ``Blocking/Full`` when too many wait already.
+    public func run(_ input: [UInt8]) async throws -> [UInt8] {
+        let worker = self
+        return try await pool.run { try worker.perform(input) }
+    }
+
+    private func perform(_ input: [UInt8]) throws(Failure) -> [UInt8] {
+        let (toChild, fromChild) = (try Pipe(), try Pipe())
+        let child = try start(reading: toChild.readEnd, writing: fromChild.writeEnd)
+        toChild.closeReadEnd()
+        fromChild.closeWriteEnd()
+        var exchange = WorkerExchange(
+            input: input, to: toChild, from: fromChild, outputMax: outputMax, deadline: ContinuousClock.now + timeMax)
+        let outcome = exchange.run()
+        if outcome != nil { kill(child, SIGKILL) }
+        var status: Int32 = 0
+        while waitpid(child, &status, 0) < 0, errno == EINTR {}
+        if let outcome { throw outcome }
+        let signal = status & 0x7F
+        let code = signal == 0 ? (status >> 8) & 0xFF : 128 + signal
+        guard code == 0 else { throw .ended(code) }
+        return exchange.output
+    }
+
+    private func start(reading input: Int32, writing output: Int32) throws(Failure) -> pid_t {
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_adddup2(&actions, input, 0)
+        posix_spawn_file_actions_adddup2(&actions, output, 1)
+        posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
+        cl_spawn_close_from(&actions, 3)
+        // The local platform's libraries lie beside it.
+        let libraries = Environment.variables["LD_LIBRARY_PATH"].map { ["LD_LIBRARY_PATH=\($0)"] } ?? []
+        var arguments: [UnsafeMutablePointer<CChar>?] = [strdup(path), strdup(command), nil]
+        var environment: [UnsafeMutablePointer<CChar>?] = libraries.map { strdup($0) } + [nil]
+        defer { for text in arguments + environment { free(text) } }
+        var child = pid_t()
+        let code = posix_spawn(&child, path, &actions, nil, &arguments, &environment)
+        guard code == 0 else { throw .notStarted(code) }
+        return child
+    }
+}
+
+/// The two directions at once, so that neither side waits for the other for ever.
+private struct WorkerExchange {
+    private let input: [UInt8]
+    private let to: Pipe
+    private let from: Pipe
+    private let outputMax: Int
+    private let deadline: ContinuousClock.Instant
+    private var sent = 0
+    private(set) var output: [UInt8] = []
+
+    init(input: [UInt8], to: Pipe, from: Pipe, outputMax: Int, deadline: ContinuousClock.Instant) {
+        self.input = input
+        self.to = to
+        self.from = from
+        self.outputMax = outputMax
+        self.deadline = deadline
+    }
+
+    /// Until the child closes its output; what went wrong, or nil.
+    mutating func run() -> Worker.Failure? {
+        _ = fcntl(to.writeEnd, F_SETFL, O_NONBLOCK)
+        if input.isEmpty { to.closeWriteEnd() }
+        while true {
+            let left = ContinuousClock.now.duration(to: deadline).milliseconds
+            guard left > 0 else { return .timeout }
+            var waits = [pollfd(fd: from.readEnd, events: Int16(POLLIN), revents: 0)]
+            if to.writeEnd >= 0 { waits.append(pollfd(fd: to.writeEnd, events: Int16(POLLOUT), revents: 0)) }
+            let ready = poll(&waits, nfds_t(waits.count), Int32(min(left, 60_000)))
+            if ready < 0, errno != EINTR { return .notStarted(errno) }
+            guard ready > 0 else { continue }
+            if waits.count > 1, waits[1].revents != 0 { send() }
+            if waits[0].revents != 0 {
+                guard let more = receive() else { return output.count > outputMax ? .tooMuchOutput : nil }
+                if !more { return nil }
+            }
+        }
+    }
+
+    private mutating func send() {
+        let count = input.withUnsafeBytes { bytes in
+            write(to.writeEnd, bytes.baseAddress.map { $0 + sent }, bytes.count - sent)
+        }
+        if count > 0 { sent += count }
+        // A child that wants no more (EPIPE) has its reasons; its exit status tells.
+        if sent == input.count || count < 0 && errno != EAGAIN && errno != EINTR { to.closeWriteEnd() }
+    }
+
+    /// False at the end; nil when it is too much or unreadable.
+    private mutating func receive() -> Bool? {
+        var block = [UInt8](repeating: 0, count: 65_536)
+        let count = read(from.readEnd, &block, block.count)
+        if count < 0 { return errno == EINTR ? true : nil }
+        output += block[..<count]
+        if output.count > outputMax { return nil }
+        return count > 0
+    }
+}
+
+/// Both ends, each closed once.
+private final class Pipe {
+    private(set) var readEnd: Int32 = -1
+    private(set) var writeEnd: Int32 = -1
+
+    init() throws(Worker.Failure) {
+        var ends: [Int32] = [-1, -1]
+        guard pipe(&ends) == 0 else { throw .notStarted(errno) }
+        (readEnd, writeEnd) = (ends[0], ends[1])
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+    }
+
+    func closeReadEnd() {
+        if readEnd >= 0 { close(readEnd) }
+        readEnd = -1
+    }
+
+    func closeWriteEnd() {
+        if writeEnd >= 0 { close(writeEnd) }
+        writeEnd = -1
+    }
+
+    deinit {
+        closeReadEnd()
+        closeWriteEnd()
+    }
+}
+
+/// What a ``Worker``'s process takes away from itself before it looks at anything.
+public enum Confinement {
+    /// - Parameters:
+    ///   - memory: bytes of address space, what the program has mapped already included.
+    ///   - seconds: of computing.
+    public static func enter(memory: Int, seconds: Int) {
+        limit(RLIMIT_AS, memory)
+        limit(RLIMIT_CPU, seconds)
+        // No files grow, none are opened beside the three pipes and what is open already, no core is dumped.
+        limit(RLIMIT_FSIZE, 0)
+        limit(RLIMIT_NOFILE, 3)
+        limit(RLIMIT_CORE, 0)
+    }
+
+    private static func limit(_ resource: __rlimit_resource, _ value: Int) {
+        var limit = rlimit(rlim_cur: rlim_t(value), rlim_max: rlim_t(value))
+        setrlimit(__rlimit_resource_t(resource.rawValue), &limit)
+    }
+
+    /// All of standard input.
+    public static func input() -> [UInt8] {
+        var whole: [UInt8] = []
+        var block = [UInt8](repeating: 0, count: 65_536)
+        while true {
+            let count = read(0, &block, block.count)
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { return whole }
+            whole += block[..<count]
+        }
+    }
+
+    /// Writes all of it to standard output; false when nobody reads it.
+    public static func output(_ bytes: [UInt8]) -> Bool {
+        var sent = 0
+        while sent < bytes.count {
+            let count = bytes.withUnsafeBytes { write(1, $0.baseAddress.map { $0 + sent }, bytes.count - sent) }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { return false }
+            sent += count
+        }
+        return true
+    }
+}
