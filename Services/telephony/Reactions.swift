@@ -21,7 +21,12 @@ extension Telephony {
 
     func onConfig(_ event: ConfigEvent, _ tx: borrowing Transaction) async throws {
         switch event {
-        case .changed(let config): try await ReactionStore.put(config, tx)
+        case .changed(let config):
+            guard try await ReactionStore.put(config, tx) else { return }
+            // Whichever replica holds a conversation on it follows from the next turn on.
+            for call in try await ReadBusinessUse.liveCalls(of: config.id, in: config.workspaceID, tx) {
+                tx.publish(CommandEvent(callID: call, action: .configure))
+            }
         case .removed(let id, _): try await ReactionStore.removeConfig(id, tx)
         }
     }
