@@ -57,6 +57,9 @@ let package = Package(
         system("CPostgres", pkgConfig: "libpq", apt: "libpq-dev"),
         system("CKafka", pkgConfig: "rdkafka", apt: "librdkafka-dev"),
         system("CArgon2", pkgConfig: "libargon2", apt: "libargon2-dev", path: "Services/auth/CArgon2"),
+        system("CPoppler", pkgConfig: "poppler-glib", apt: "libpoppler-glib-dev", path: "Services/knowledge/CPoppler"),
+        system("CZip", pkgConfig: "libzip", apt: "libzip-dev", path: "Services/knowledge/CZip"),
+        system("CXML", pkgConfig: "libxml-2.0", apt: "libxml2-dev", path: "Services/knowledge/CXML"),
         .target(name: "CLinux", path: "Shared/C/CLinux"),
 
         shared("Shared", ["COpenSSL"]),
@@ -75,7 +78,12 @@ let package = Package(
         program("Billing", path: "Services/billing", exclude: ["migrations"]),
         program("Telephony", path: "Services/telephony", exclude: ["migrations"]),
         program("QAAnalytics", path: "Services/qa-analytics", exclude: ["migrations"]),
-        program("Knowledge", path: "Services/knowledge", exclude: ["migrations"]),
+        .target(
+            name: "Documents", dependencies: ["CPoppler", "CZip", "CXML"], path: "Services/knowledge/Documents",
+            swiftSettings: rules),
+        program(
+            "Knowledge", path: "Services/knowledge", ["Documents"],
+            exclude: ["Documents", "CPoppler", "CZip", "CXML", "migrations"]),
         program("Realtime", path: "Services/realtime", exclude: ["migrations"]),
         .executableTarget(
             name: "Gateway", dependencies: ["Shared", "Runtime", "HTTP", "Kafka", "Messaging", "Access"],
@@ -99,7 +107,7 @@ let package = Package(
         test("Billing", ground + ["Billing"]),
         test("Telephony", ground + ["Telephony"]),
         test("QAAnalytics", ground + ["QAAnalytics"]),
-        test("Knowledge", ground + ["Knowledge"], exclude: ["queries.json"]),
+        test("Knowledge", ground + ["Knowledge", "Documents"], exclude: ["queries.json"]),
         test("Realtime", ground + ["Realtime"]),
         test("Gateway", ground + ["Gateway"]),
         test("Simulator", ground + ["CarrierSimulator"]),
