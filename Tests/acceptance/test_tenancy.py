@@ -95,6 +95,7 @@ def owned(platform, carrier) -> Owned:
     plan = person.get("/api/subscriptions/plans/")["results"][0]["id"]
     return Owned(person, by_parameter={
         "call_id": call_id, "escalation_id": escalation, "agent_id": human, "entry_id": entry, "business_id": config,
+        "version": 1,
         "agents/id": agent, "phone-numbers/id": number["id"], "plans/id": plan,
     }, by_field={
         "business_id": config, "template_id": agent, "agent": agent, "agent_id": human, "workspace": person.workspace,

@@ -3,7 +3,7 @@
 Everything runs against a platform of its own, built in release. `make bench` may run beside `make up`; it is only
 slower then, on both sides of each ratio.
 
-    bench.py [proxy] [programs] [live] [sockets] [sentiment] [logins]     some of it
+    bench.py [proxy] [programs] [live] [sockets] [sentiment] [logins] [retrieval]     some of it
 """
 
 import os
@@ -15,7 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import sample_data
-from benchmarks import live, programs, proxy, sockets
+from benchmarks import live, programs, proxy, retrieval, sockets
 from benchmarks.table import Row, rows_of, show
 from board import people
 from board.instance import ROOT, Instance, Refused
@@ -46,6 +46,7 @@ SUBJECTS = {
     "sockets": sockets.measure,
     "sentiment": programs.sentiment,
     "logins": programs.logins,
+    "retrieval": retrieval.measure,
 }
 
 
