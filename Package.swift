@@ -60,6 +60,9 @@ let package = Package(
         // Without pkg-config: it hands out flags of libavif that the package manager warns of, and none that are needed.
         .systemLibrary(name: "CGD", path: "Services/auth/CGD", providers: [.apt(["libgd-dev"])]),
         system("CArchive", pkgConfig: "libarchive", apt: "libarchive-dev", path: "Services/auth/CArchive"),
+        system("CPoppler", pkgConfig: "poppler-glib", apt: "libpoppler-glib-dev", path: "Services/knowledge/CPoppler"),
+        system("CZip", pkgConfig: "libzip", apt: "libzip-dev", path: "Services/knowledge/CZip"),
+        system("CXML", pkgConfig: "libxml-2.0", apt: "libxml2-dev", path: "Services/knowledge/CXML"),
         .target(name: "CLinux", path: "Shared/C/CLinux"),
 
         shared("Shared", ["COpenSSL"]),
@@ -83,7 +86,12 @@ let package = Package(
         program("Billing", path: "Services/billing", exclude: ["migrations"]),
         program("Telephony", path: "Services/telephony", exclude: ["migrations"]),
         program("QAAnalytics", path: "Services/qa-analytics", exclude: ["migrations"]),
-        program("Knowledge", path: "Services/knowledge", exclude: ["migrations"]),
+        .target(
+            name: "Documents", dependencies: ["CPoppler", "CZip", "CXML"], path: "Services/knowledge/Documents",
+            swiftSettings: rules),
+        program(
+            "Knowledge", path: "Services/knowledge", ["Documents"],
+            exclude: ["Documents", "CPoppler", "CZip", "CXML", "migrations"]),
         program("Realtime", path: "Services/realtime", exclude: ["migrations"]),
         .executableTarget(
             name: "Gateway", dependencies: ["Shared", "Runtime", "HTTP", "Kafka", "Messaging", "Access"],
@@ -107,7 +115,7 @@ let package = Package(
         test("Billing", ground + ["Billing"]),
         test("Telephony", ground + ["Telephony"]),
         test("QAAnalytics", ground + ["QAAnalytics"]),
-        test("Knowledge", ground + ["Knowledge"], exclude: ["queries.json"]),
+        test("Knowledge", ground + ["Knowledge", "Documents"], exclude: ["queries.json"]),
         test("Realtime", ground + ["Realtime"]),
         test("Gateway", ground + ["Gateway"]),
         test("Simulator", ground + ["CarrierSimulator"]),
