@@ -61,6 +61,9 @@ let package = Package(
         .systemLibrary(name: "CGD", path: "Services/auth/CGD", providers: [.apt(["libgd-dev"])]),
         system("CArchive", pkgConfig: "libarchive", apt: "libarchive-dev", path: "Services/auth/CArchive"),
         system("CPango", pkgConfig: "pangocairo", apt: "libpango1.0-dev", path: "Services/qa-analytics/CPango"),
+        system("CPoppler", pkgConfig: "poppler-glib", apt: "libpoppler-glib-dev", path: "Services/knowledge/CPoppler"),
+        system("CZip", pkgConfig: "libzip", apt: "libzip-dev", path: "Services/knowledge/CZip"),
+        system("CXML", pkgConfig: "libxml-2.0", apt: "libxml2-dev", path: "Services/knowledge/CXML"),
         .target(name: "CLinux", path: "Shared/C/CLinux"),
 
         shared("Shared", ["COpenSSL"]),
@@ -87,7 +90,12 @@ let package = Package(
             name: "Reports", dependencies: ["CPango"], path: "Services/qa-analytics/Reports", swiftSettings: rules),
         program(
             "QAAnalytics", path: "Services/qa-analytics", ["Reports"], exclude: ["Reports", "CPango", "migrations"]),
-        program("Knowledge", path: "Services/knowledge", exclude: ["migrations"]),
+        .target(
+            name: "Documents", dependencies: ["CPoppler", "CZip", "CXML"], path: "Services/knowledge/Documents",
+            swiftSettings: rules),
+        program(
+            "Knowledge", path: "Services/knowledge", ["Documents"],
+            exclude: ["Documents", "CPoppler", "CZip", "CXML", "migrations"]),
         program("Realtime", path: "Services/realtime", exclude: ["migrations"]),
         .executableTarget(
             name: "Gateway", dependencies: ["Shared", "Runtime", "HTTP", "Kafka", "Messaging", "Access"],
@@ -111,7 +119,7 @@ let package = Package(
         test("Billing", ground + ["Billing"]),
         test("Telephony", ground + ["Telephony"]),
         test("QAAnalytics", ground + ["QAAnalytics", "Reports"]),
-        test("Knowledge", ground + ["Knowledge"], exclude: ["queries.json"]),
+        test("Knowledge", ground + ["Knowledge", "Documents"], exclude: ["queries.json"]),
         test("Realtime", ground + ["Realtime"]),
         test("Gateway", ground + ["Gateway"]),
         test("Simulator", ground + ["CarrierSimulator"]),

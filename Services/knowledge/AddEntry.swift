@@ -1,3 +1,4 @@
+import Documents
 import HTTP
 import Messaging
 import Postgres
@@ -30,10 +31,11 @@ extension Knowledge {
     }
 
     func add(_ entry: NewEntry) async throws -> Entry {
-        let passages = try await index(title: entry.title, content: entry.content)
+        let passages = try await index(title: entry.title, Passages.blocks(entry.content))
         do {
             return try await database.transaction { (tx: borrowing Transaction) -> Entry in
-                let stored = try await EntryStore.add(entry, passages, model: embedder.model, tx)
+                let stored = try await EntryStore.insert(entry, status: .ready, tx)
+                EntryStore.addPassages(passages, to: stored.about, model: embedder?.model, tx)
                 tx.publish(EntryEvent.added(stored.about))
                 return stored
             }
@@ -43,28 +45,40 @@ extension Knowledge {
         }
     }
 
-    /// Cuts a text into passages and makes their vectors. Without vectors an entry is still found by its words.
-    func index(title: String, content: String) async throws -> [IndexedPassage] {
+    /// Cuts a text into passages and makes their terms and vectors. Without vectors an entry is found by its words.
+    /// - Parameter progress: told the part that is done, from 0 to 1.
+    func index(
+        title: String, _ blocks: [Block], progress: (Double) async throws -> Void = { _ in }
+    ) async throws -> [IndexedPassage] {
         // A whole manual takes longer than a loop may be kept from its other work.
-        let (bodies, terms) = try await Blocking.shared.run {
-            let bodies = Passages.split(content)
-            let titleWords = Words.content(of: title)
-            return (bodies, bodies.map { Words.terms(titleWords + Words.content(of: $0)) })
+        var indexed = try await indexing.run {
+            let (titleTerms, lead) = (Terms(title), Terms(Passages.lead(blocks)))
+            return Passages.split(blocks).map { passage in
+                let weights = FieldWeights.of(
+                    title: titleTerms, lead: passage.heading.map { Terms($0) } ?? lead, body: Terms(passage.body))
+                return IndexedPassage(passage: passage, weights: weights)
+            }
         }
-        var vectors: [[Float]?]
+        guard let embedder else { return indexed }
         do {
-            vectors = try await embedder.passages(title, bodies)
+            for start in stride(from: 0, to: indexed.count, by: Embedder.batchMax) {
+                let batch = start..<min(start + Embedder.batchMax, indexed.count)
+                let vectors = try await embedder.passages(title, indexed[batch].map(\.passage.body))
+                for (place, vector) in zip(batch, vectors) { indexed[place].embedding = vector }
+                if batch.upperBound < indexed.count {
+                    try await progress(Double(batch.upperBound) / Double(indexed.count))
+                }
+            }
         } catch is CancellationError {
             throw CancellationError()
         } catch {
-            log.warn("embeddings.failed", ("error", "\(error)"), ("passages", .int(bodies.count)))
-            vectors = Array(repeating: nil, count: bodies.count)
+            log.warn("embeddings.failed", ("error", "\(error)"), ("passages", .int(indexed.count)))
         }
-        return bodies.indices.map { IndexedPassage(body: bodies[$0], terms: terms[$0], embedding: vectors[$0]) }
+        return indexed
     }
 
     /// Where an entry goes: the business decides, and a workspace that is named beside it must be the same.
-    private func workspace(
+    func workspace(
         of business: BusinessID?, named: WorkspaceID?, _ principal: Principal
     ) async throws -> WorkspaceID {
         guard let business else { return try principal.workspace(named, for: .writeKnowledge) }
@@ -74,7 +88,7 @@ extension Knowledge {
         return try principal.workspace(config.workspaceID, for: .writeKnowledge)
     }
 
-    private static var foreignBusiness: Problem {
+    static var foreignBusiness: Problem {
         .validation("business_id", "must be a business configuration of the same workspace")
     }
 }

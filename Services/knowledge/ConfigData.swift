@@ -1,27 +1,25 @@
 import HTTP
 import Shared
 
-/// `config_data` of document 003 §4.1: what may stand in each member, and what it is when nobody says. Members we do not
-/// know are kept: a frontend may be newer than this program.
+/// `config_data` of document 003 §4.1: what may stand in each member, and what it is when nobody says. A member that
+/// is not known here is left out, as everywhere in the API: it never changes a row.
 enum ConfigData {
     /// Bytes of its JSON text.
     static let bytesMax = 65_536
 
     /// Reads `config_data`; complaints are named `config_data.ai.temperature`.
     static func read(_ form: inout Form) -> JSONObject {
-        let given = form.object("config_data", max: bytesMax) ?? JSONObject()
-        let complete = form.nested("config_data") { sections(&$0, given) }
-        if let complete { return complete }
+        _ = form.object("config_data", max: bytesMax)
+        if let given = form.nested("config_data", sections) { return given }
         var empty = Form(JSONObject())
-        return sections(&empty, JSONObject())
+        return sections(&empty)
     }
 
-    private static func sections(_ form: inout Form, _ given: JSONObject) -> JSONObject {
-        var data = given
+    private static func sections(_ form: inout Form) -> JSONObject {
+        var data = JSONObject()
         for (name, read) in readers {
             var empty = Form(JSONObject())
-            let known = form.nested(name) { read(&$0) } ?? read(&empty)
-            data[name] = .object((given[name]?.object ?? JSONObject()).merging(known))
+            data[name] = .object(form.nested(name) { read(&$0) } ?? read(&empty))
         }
         return data
     }
@@ -69,42 +67,50 @@ enum ConfigData {
     }
 
     private static func escalation(_ form: inout Form) -> JSONObject {
-        let given = form.value("triggers")?.array ?? []
-        let triggers = form.each("triggers", max: 50) { trigger(&$0) } ?? []
-        let merged = triggers.enumerated().map { index, known -> JSON in
-            // Where one was no object the whole is refused anyway.
-            let own = given.indices.contains(index) ? given[index].object ?? JSONObject() : JSONObject()
-            return .object(own.merging(known))
-        }
-        return [
+        [
             "enabled": .bool(form.optionalBool("enabled", default: true)),
-            "triggers": .array(merged),
+            "triggers": .array((form.each("triggers", max: 50) { trigger(&$0) } ?? []).map { .object($0) }),
             "warm_transfer": .bool(form.optionalBool("warm_transfer", default: true)),
         ]
     }
 
     private static func trigger(_ form: inout Form) -> JSONObject {
         let type = form.string("type", max: 50)
-        let threshold = form.optionalDouble("threshold", in: thresholds(of: type))
+        let kind = kinds.first { $0.names.contains(type) }
+        if kind == nil, !type.isEmpty {
+            form.fail("type", "must be one of \(kinds.map { $0.names[0] }.joined(separator: ", "))")
+        }
+        let threshold = form.optionalDouble("threshold", in: kind?.thresholds ?? -1000...1000)
         let keywords = form.strings("keywords", max: 200, each: 100)
-        if type == "keyword" || type == "keywords", keywords?.contains(where: { !$0.isEmpty }) != true {
+        let skill = form.optionalString("skill", max: 100)
+        if kind?.needsKeywords == true, keywords?.contains(where: { !$0.isEmpty }) != true {
             form.fail("keywords", "must name at least one word or phrase")
         }
         var trigger: JSONObject = ["type": .string(type)]
-        if let threshold { trigger["threshold"] = .double(threshold) }
-        if let keywords { trigger["keywords"] = .array(keywords.map { .string($0) }) }
+        trigger["threshold"] = threshold.map { .double($0) }
+        trigger["keywords"] = keywords.map { .array($0.map { .string($0) }) }
+        trigger["skill"] = skill.map { .string($0) }
         return trigger
     }
 
-    /// What a threshold measures depends on the trigger; telephony reads the same names.
-    private static func thresholds(of type: String) -> ClosedRange<Double> {
-        switch type {
-        case "sentiment", "negative_sentiment", "sentiment_threshold": -1...1
-        case "low_confidence", "confidence", "confidence_threshold": 0...1
-        case "repeated_failure", "repeated_failures", "failure", "failed_attempts": 1...100
-        default: -1000...1000
-        }
+    private struct TriggerKind {
+        /// The first is ours; the others are what people have called it.
+        let names: [String]
+        let thresholds: ClosedRange<Double>
+        var needsKeywords = false
     }
+
+    /// What telephony acts on, under the names it knows.
+    private static let kinds = [
+        TriggerKind(names: ["keyword", "keywords"], thresholds: -1000...1000, needsKeywords: true),
+        TriggerKind(names: ["sentiment", "negative_sentiment", "sentiment_threshold"], thresholds: -1...1),
+        TriggerKind(
+            names: ["explicit_request", "explicit", "human_request", "customer_request", "request"],
+            thresholds: -1000...1000),
+        TriggerKind(
+            names: ["repeated_failure", "repeated_failures", "failure", "failed_attempts"], thresholds: 1...100),
+        TriggerKind(names: ["low_confidence", "confidence", "confidence_threshold"], thresholds: 0...1),
+    ]
 
     /// BCP 47 in the form anybody writes it: a language of two or three letters, then subtags.
     private static func isLanguage(_ text: String) -> Bool {
@@ -157,5 +163,6 @@ enum ConfigData {
         .optional(
             "threshold", .number,
             "sentiment: −1…1, low_confidence: 0…1, repeated_failure: 1…100 in a row."),
-        .optional("keywords", .array(.string(max: 100), max: 200), "Required by keyword."))
+        .optional("keywords", .array(.string(max: 100), max: 200), "Required by keyword."),
+        .optional("skill", .string(max: 100), "What a human must be able to do who is called for."))
 }

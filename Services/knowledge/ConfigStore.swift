@@ -1,3 +1,4 @@
+import HTTP
 import Messaging
 import Postgres
 import Shared
@@ -59,6 +60,51 @@ enum ConfigStore {
             WHERE id = \(id) RETURNING \(fragment: columns)
             """)
         return try keep(row, by: person, tx)
+    }
+
+    // MARK: Versions
+
+    /// The versions of a configuration, newest first.
+    /// - Parameter before: the last version of the page before, instead of an offset.
+    static func versions(
+        of id: BusinessID, before: Int64?, _ page: Page, _ database: Database
+    ) async throws -> (versions: [ConfigVersion], total: Int, hasMore: Bool) {
+        let place: Query = before.map { "AND version < \($0)" } ?? ""
+        let results = try await database.pipeline([
+            """
+            SELECT version, name, type, config_data, is_active, changed_by, changed_at FROM business_config_versions
+            WHERE config_id = \(id) \(fragment: place) ORDER BY version DESC LIMIT \(page.size + 1) OFFSET \(page.offset)
+            """,
+            "SELECT count(*) AS total FROM business_config_versions WHERE config_id = \(id)",
+        ])
+        let found = try results[0].map(version)
+        return (
+            Array(found.prefix(page.size)), try results[1].first?.decode("total", as: Int.self) ?? 0,
+            found.count > page.size
+        )
+    }
+
+    static func version(_ number: Int64, of id: BusinessID, _ database: Database) async throws -> ConfigVersion? {
+        try await database.queryOne(
+            """
+            SELECT version, name, type, config_data, is_active, changed_by, changed_at FROM business_config_versions
+            WHERE config_id = \(id) AND version = \(number)
+            """
+        ).map(version)
+    }
+
+    private static func version(_ row: Row) throws -> ConfigVersion {
+        let data: JSON = try row["config_data"]
+        return ConfigVersion(
+            version: try row["version"], name: try row["name"], type: try row["type"],
+            data: data.object ?? JSONObject(), isActive: try row["is_active"], changedBy: try row["changed_by"],
+            changedAt: try row["changed_at"])
+    }
+
+    /// How many knowledge entries belong to it.
+    static func entries(of id: BusinessID, _ database: Database) async throws -> Int {
+        let row = try await database.queryOne("SELECT count(*) AS n FROM entries WHERE business_id = \(id)")
+        return try row?.decode("n", as: Int.self) ?? 0
     }
 
     static func remove(_ id: BusinessID, _ tx: borrowing Transaction) async throws {

@@ -34,22 +34,21 @@ extension Knowledge {
     func search(
         _ text: String, in tenancy: Tenancy, counted: WorkspaceID?, business: BusinessID?, limit: Int
     ) async throws -> [FoundPassage] {
-        let content = Words.content(of: text)
         let counts = try await counts.counts(of: counted)
-        let question = Question(content, counts)
+        let question = Question(text, counts)
         var vector: [Float]?
-        if !content.isEmpty {
+        if let embedder, !Words.content(of: text).isEmpty {
             do {
-                vector = try await embedder.question(text, content, counts)
+                vector = try await embedder.question(text)
             } catch is CancellationError {
                 throw CancellationError()
             } catch {
                 log.warn("embeddings.failed", ("error", "\(error)"), ("passages", 0))
             }
         }
-        guard !question.words.isEmpty || vector != nil else { return [] }
+        guard !question.gains.isEmpty || vector != nil else { return [] }
         return try await SearchStore.find(
-            question, vector: vector, model: embedder.model, tenancy, business: business, limit: limit, database)
+            question, vector: vector, model: embedder?.model, tenancy, business: business, limit: limit, database)
     }
 }
 

@@ -31,6 +31,10 @@ struct Question: Sendable {
 /// A piece of the knowledge base, as the search found it.
 struct Passage: Sendable, Equatable {
     let entry: Int64
+    /// Its own id; nil where the knowledge base tells none.
+    var passage: Int64?
+    /// Of the document, from 1.
+    var page: Int?
     let title: String
     let text: String
     let score: Double
@@ -134,18 +138,27 @@ final class TurnVoice: @unchecked Sendable {
     }
 }
 
-/// Where an answer comes from.
-struct Citation: Sendable, Equatable, JSONWritable {
+/// Where an answer comes from: the entry, and the passage of it.
+struct Citation: Sendable, Equatable {
     let entry: Int64
+    let passage: Int64?
+    let page: Int?
     let title: String
     let score: Double
 
-    func write(to json: inout JSONWriter) {
-        json.object { json in
-            json.field("entry_id", entry)
-            json.field("title", title)
-            json.field("score", score)
-        }
+    init(_ passage: Passage) {
+        entry = passage.entry
+        self.passage = passage.passage
+        page = passage.page
+        title = passage.title
+        score = passage.score
+    }
+
+    var json: JSON {
+        var object: JSONObject = ["entry_id": .int(entry), "title": .string(title), "score": .double(score)]
+        object["passage_id"] = passage.map { .int($0) }
+        object["page"] = page.map { .int($0) }
+        return .object(object)
     }
 }
 

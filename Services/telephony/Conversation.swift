@@ -206,6 +206,7 @@ final class Conversation: @unchecked Sendable {
         case .say(let text, let by): await speak(text, metadata: by.map { ["by": .string($0)] } ?? [:], greets: false)
         case .advise(let message): advice.append(message)
         case .instruct(let text): profile.override = text
+        case .configure: await configure()
         case .cut(let number, let heard): await cut(number, heard: heard)
         case .drop(let number): await drop(number)
         case .truncate(let speech, let heard): await truncate(speech, heard: heard)
@@ -213,6 +214,18 @@ final class Conversation: @unchecked Sendable {
         case .awaitWords: later(.seconds(3), .silence)
         case .linger: later(lingering(lastSpeech), .leave)
         case .end(let handoff): _ = socket.send(text: RelayMessage.encode(.end(handoff: handoff.text)))
+        }
+    }
+
+    /// The configuration has changed during the call. What a manager ordered for this call stays.
+    private func configure() async {
+        do {
+            var (renewed, _) = try await ConversationStore.profile(of: opening.call, in: telephony.database)
+            renewed.override = profile.override
+            profile = renewed
+            log.info("conversation.configured")
+        } catch {
+            log.warn("conversation.not_configured", ("error", "\(error)"))
         }
     }
 

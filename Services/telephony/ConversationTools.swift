@@ -74,7 +74,7 @@ extension Conversation {
         let found = try await withDeadline(.seconds(1)) { try await knowledge.find(query, ref, limit) }
         guard !found.isEmpty else { return ToolResult(text: "Nothing was found.", done: false) }
         turn?.passages += found
-        turn?.voice.citations += found.map { Citation(entry: $0.entry, title: $0.title, score: $0.score) }
+        turn?.voice.citations += found.map { Citation($0) }
         return ToolResult(text: found.map { "\($0.title): \($0.text)" }.joined(separator: "\n\n"))
     }
 

@@ -60,6 +60,7 @@ struct Dialogue: Sendable {
         case end(reason: String?)
         case transfer(escalation: Int64?, words: String?)
         case handback
+        case configure
     }
 
     enum Action: Sendable, Equatable {
@@ -78,6 +79,8 @@ struct Dialogue: Sendable {
         /// Remember a message for the assistant's next turn.
         case advise(String)
         case instruct(String)
+        /// Follow the business configuration as it stands now, from the next turn on.
+        case configure
         /// Stop the turn. Store what the caller heard of it: `heard`, or all that was sent when nil.
         case cut(turn: Int, heard: String?)
         /// Stop the turn and forget it: its prompt will come again on another socket.
@@ -280,6 +283,7 @@ extension Dialogue {
             return pass(message, by)
         case .override(let text):
             return [.instruct(text)]
+        case .configure: return [.configure]
         case .end:
             let stopped = stop(heard: nil)
             phase = .over

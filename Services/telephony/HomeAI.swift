@@ -39,7 +39,7 @@ struct HomeAI: Sendable {
 
     private func answer(_ question: Question, _ voice: TurnVoice) async throws {
         var exchange: [JSON] = []
-        voice.citations = question.passages.map { Citation(entry: $0.entry, title: $0.title, score: $0.score) }
+        voice.citations = question.passages.map { Citation($0) }
         for _ in 0..<Self.roundsMax {
             let calls = try await round(question, exchange, voice)
             guard !calls.isEmpty else {

@@ -30,12 +30,13 @@ extension KnowledgeSearch {
 
     struct Unanswered: Error { let status: Int }
 
-    /// `{"results":[{"entry_id","title","passage","score"}]}`
+    /// `{"results":[{"entry_id","passage_id","title","passage","page","score"}]}`
     static func passages(_ json: JSON) -> [Passage] {
         (json["results"]?.array ?? []).compactMap { item in
             guard let entry = item["entry_id"]?.int64, let text = item["passage"]?.string else { return nil }
             return Passage(
-                entry: entry, title: item["title"]?.string ?? "", text: text, score: item["score"]?.double ?? 0)
+                entry: entry, passage: item["passage_id"]?.int64, page: item["page"]?.int,
+                title: item["title"]?.string ?? "", text: text, score: item["score"]?.double ?? 0)
         }
     }
 

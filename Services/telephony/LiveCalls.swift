@@ -42,6 +42,7 @@ final class LiveCalls: Component, @unchecked Sendable {
         case .end: handle.order(.end(reason: command.reason))
         case .transfer: handle.order(.transfer(escalation: nil, words: Self.transferWords))
         case .handback: handle.order(.handback)
+        case .configure: handle.order(.configure)
         }
     }
 

@@ -68,9 +68,7 @@ enum OfflineResponder {
             return try await speak(fallbacks[(question.round + question.failures) % fallbacks.count], voice)
         }
         voice.confidence = best.coverage
-        voice.citations = [
-            Citation(entry: best.passage.entry, title: best.passage.title, score: best.passage.score)
-        ]
+        voice.citations = [Citation(best.passage)]
         for sentence in best.sentences { try await speak(sentence + " ", voice) }
     }
 

@@ -5,8 +5,9 @@ import Shared
 enum ReactionStore {
     // MARK: Business configurations
 
-    static func put(_ config: ConfigSnapshot, _ tx: borrowing Transaction) async throws {
-        _ = try await tx.execute(
+    /// False when it is no news.
+    static func put(_ config: ConfigSnapshot, _ tx: borrowing Transaction) async throws -> Bool {
+        try await tx.execute(
             """
             INSERT INTO business_configs (id, workspace_id, version, name, is_active, config_data, updated_at)
             VALUES (\(config.id), \(config.workspaceID), \(config.version), \(config.name), \(config.isActive),
@@ -14,7 +15,7 @@ enum ReactionStore {
             ON CONFLICT (id) DO UPDATE SET version = excluded.version, name = excluded.name,
                 is_active = excluded.is_active, config_data = excluded.config_data, updated_at = excluded.updated_at
             WHERE business_configs.version < excluded.version
-            """)
+            """) == 1
     }
 
     static func removeConfig(_ id: BusinessID, _ tx: borrowing Transaction) async throws {

@@ -28,8 +28,13 @@ extension Telephony {
     func onConfig(_ event: ConfigEvent, _ tx: borrowing Transaction) async throws {
         switch event {
         case .changed(let config):
-            guard try await !tx.isErased(.workspace(config.workspaceID)) else { return }
-            try await ReactionStore.put(config, tx)
+            guard try await !tx.isErased(.workspace(config.workspaceID)),
+                try await ReactionStore.put(config, tx)
+            else { return }
+            // Whichever replica holds a conversation on it follows from the next turn on.
+            for call in try await ReadBusinessUse.liveCalls(of: config.id, in: config.workspaceID, tx) {
+                tx.publish(CommandEvent(callID: call, action: .configure))
+            }
         case .removed(let id, _): try await ReactionStore.removeConfig(id, tx)
         }
     }

@@ -161,6 +161,10 @@ extension Telephony {
     /// What the carrier calls.
     private var carrierRoutes: [Route] {
         [
+            .get(
+                "/internal/businesses/{business_id}/use", "What needs a business configuration", tag: "telephony",
+                access: .internal, query: [.query("workspace_id", .uuid, required: true)],
+                returns: .ok(Schemas.businessUse), handler: readBusinessUse),
             .post(
                 "/api/calls/twilio-webhook/", "Voice, status and detection webhooks", access: .signed,
                 query: Schemas.webhookQuery, body: Schemas.webhook, consumes: .form, returns: [200: .string, 503: nil],

@@ -3,6 +3,11 @@ import Shared
 
 /// What the routes take and return, for the OpenAPI document.
 enum Schemas {
+    /// For knowledge, before it deletes a business configuration.
+    static let businessUse = Schema.object(
+        .required("ai_agents", .integer(min: 0)), .required("phone_numbers", .integer(min: 0)),
+        .required("live_calls", .integer(min: 0)))
+
     // MARK: Document 003
 
     static let call = Schema.ref(

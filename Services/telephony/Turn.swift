@@ -269,8 +269,7 @@ extension Conversation {
         var metadata: JSONObject = ["latency_ms": .object(latency)]
         let citations = turn.voice.citations
         if !citations.isEmpty {
-            metadata["citations"] = .array(
-                citations.map { ["entry_id": .int($0.entry), "title": .string($0.title), "score": .double($0.score)] })
+            metadata["citations"] = .array(citations.map(\.json))
         }
         if let confidence = turn.voice.confidence { metadata["confidence"] = .double(confidence) }
         if let provider = turn.voice.providers.last { metadata["provider"] = .string(provider) }

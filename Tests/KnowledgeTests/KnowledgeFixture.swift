@@ -1,3 +1,4 @@
+import Documents
 import HTTP
 import Messaging
 import Postgres
@@ -19,7 +20,8 @@ struct Fixture: Sendable {
     let other: WorkspaceID
 
     static func run(
-        embedder: Embedder = .builtIn, _ body: @escaping @Sendable (Fixture) async throws -> Void
+        embedder: Embedder? = nil, parser: Parser = .here, users: ConfigUsers = .none,
+        policy: Knowledge.Policy = Knowledge.Policy(), _ body: @escaping @Sendable (Fixture) async throws -> Void
     ) async throws {
         try await TestDatabase.fresh(migrations: ["knowledge"], extra: MessagingSchema.migrations) { database in
             let (workspace, other) = (WorkspaceID(), WorkspaceID())
@@ -29,7 +31,8 @@ struct Fixture: Sendable {
                 "nobody": person([:]),
             ]
             let log = Log(program: "knowledge", least: .error)
-            let knowledge = Knowledge(database: database, embedder: embedder, log: log)
+            let knowledge = Knowledge(
+                database: database, embedder: embedder, parser: parser, users: users, policy: policy, log: log)
             let router = Router(
                 knowledge.routes, program: "knowledge",
                 authenticate: { request in
@@ -57,6 +60,25 @@ struct Fixture: Sendable {
         return try #require(try response.json()["entry"]?["id"]?.int64)
     }
 
+    func upload(
+        _ file: [UInt8], _ name: String, fields: [(String, String)] = [], token: String = "ann"
+    ) async -> ClientResponse {
+        var body: [UInt8] = []
+        for (name, value) in fields {
+            body += Array("--b\r\nContent-Disposition: form-data; name=\"\(name)\"\r\n\r\n\(value)\r\n".utf8)
+        }
+        let head = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"\(name)\"\r\n\r\n"
+        body += Array(head.utf8) + file + Array("\r\n--b--\r\n".utf8)
+        var headers = Headers()
+        headers.set("Content-Type", "multipart/form-data; boundary=b")
+        return await client.send(.post, "/api/v1/knowledge/upload", headers: headers, body: body, token: token)
+    }
+
+    /// How many rows these tables have together.
+    func rows(_ tables: Query) async throws -> Int {
+        try await database.queryOne("SELECT \(fragment: tables) AS n")?.decode("n", as: Int.self) ?? -1
+    }
+
     /// Creates a configuration and returns its id.
     func addConfig(_ name: String, token: String = "ann") async throws -> String {
         let response = await client.post(
@@ -71,6 +93,15 @@ struct Fixture: Sendable {
             let (type, key): (String, String) = (try row["type"], try row["key"])
             return "\(type) \(key)"
         }
+    }
+}
+
+extension Parser {
+    /// In this very process.
+    static let here = Parser { file, name, pages in
+        var limits = DocumentLimits()
+        if let pages { limits.pagesRead = pages }
+        return try Documents.parse(file, name: name, limits: limits)
     }
 }
 

@@ -14,38 +14,20 @@ import Testing
         return read(path)?.array ?? []
     }()
 
+    /// `plain` says it nearly as the guidelines do. The others tell the situation in other words; the search was tuned with
+    /// `tuned`, and `held` was only looked at.
     @Test(.enabled(if: !data.isEmpty, "the guidelines are not on this machine"))
     func `questions find their entry`() async throws {
-        #expect(Self.queries.count >= 40)
+        #expect(Self.queries.filter { $0["set"] == "held" }.count >= 50)
         try await Fixture.run { it in
-            for item in Self.data {
-                let (title, content) = (item["title"]?.string ?? "", item["content"]?.string ?? "")
-                try await it.add(title, content)
+            for item in Self.data { try await it.add(item["title"]?.string ?? "", item["content"]?.string ?? "") }
+            for set in ["plain", "tuned", "held"] {
+                let queries = Self.queries.filter { $0["set"]?.string == set }
+                let (first, five, reciprocal) = try await it.measure(queries)
+                let figures = "\(set): recall@1 \(first), recall@5 \(five), MRR \(reciprocal)"
+                print(figures)
+                #expect(first >= 0.45 && five >= 0.8 && reciprocal >= 0.58, "\(figures)")
             }
-            var (first, five, reciprocal) = (0.0, 0.0, 0.0)
-            var missed: [String] = []
-            let began = ContinuousClock.now
-            for query in Self.queries {
-                let text = try #require(query["q"]?.string)
-                let wanted = Set(query["titles"]?.array?.compactMap(\.string) ?? [])
-                #expect(wanted.isSubset(of: Set(Self.data.compactMap { $0["title"]?.string })), "\(wanted)")
-                let found = try await it.knowledge.search(
-                    text, in: .only([it.workspace]), counted: it.workspace, business: nil, limit: 20)
-                let rank = found.firstIndex { wanted.contains($0.title) }.map { $0 + 1 }
-                if rank == 1 { first += 1 }
-                if let rank, rank <= 5 { five += 1 }
-                if let rank { reciprocal += 1 / Double(rank) }
-                if rank != 1 { missed.append("\(rank ?? 0): \(text) -> \(found.first?.title ?? "nothing")") }
-            }
-            let count = Double(Self.queries.count)
-            let took = began.duration(to: .now) / Self.queries.count
-            let figures =
-                "recall@1 \(first / count), recall@5 \(five / count), MRR \(reciprocal / count), \(took) each"
-            print(figures)
-            for line in missed { print(line) }
-            #expect(first / count >= 0.45, "\(figures)")
-            #expect(five / count >= 0.8, "\(figures)")
-            #expect(reciprocal / count >= 0.58, "\(figures)")
         }
     }
 
@@ -65,5 +47,23 @@ import Testing
             bytes += chunk[..<count]
         }
         return try? JSON.parse(bytes)
+    }
+}
+
+extension Fixture {
+    fileprivate func measure(_ queries: [JSON]) async throws -> (first: Double, five: Double, reciprocal: Double) {
+        var (first, five, reciprocal) = (0.0, 0.0, 0.0)
+        for query in queries {
+            let text = try #require(query["q"]?.string)
+            let wanted = Set(query["titles"]?.array?.compactMap(\.string) ?? [])
+            let found = try await knowledge.search(
+                text, in: .only([workspace]), counted: workspace, business: nil, limit: 20)
+            guard let place = found.firstIndex(where: { wanted.contains($0.title) }) else { continue }
+            if place == 0 { first += 1 }
+            if place < 5 { five += 1 }
+            reciprocal += 1 / Double(place + 1)
+        }
+        let count = Double(max(queries.count, 1))
+        return (first / count, five / count, reciprocal / count)
     }
 }

@@ -21,7 +21,8 @@ enum Arrows {
         "Services/billing": ground,
         "Services/telephony": ground,
         "Services/qa-analytics": ground.union(["Reports"]),
-        "Services/knowledge": ground,
+        "Documents": ["CPoppler", "CZip", "CXML"],
+        "Services/knowledge": ground.union(["Documents"]),
         "Services/realtime": ground,
         // Never Postgres: the gateway keeps nothing.
         "Gateway": ["Shared", "Runtime", "HTTP", "Kafka", "Messaging", "Access"],

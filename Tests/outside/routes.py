@@ -106,7 +106,7 @@ def furnished(platform, carrier) -> Owned:
         "agents/id": agent, "phone-numbers/id": number["id"], "plans/id": plan, "session_id": session, "key_id": key,
         # Whom an admin deletes below; not the owner of everything else.
         "users/id": Person.registered(platform).user["id"], "blacklist/id": blocked,
-        "workspaces/id": person.workspace, "invitations/id": invitation, "user_id": member,
+        "workspaces/id": person.workspace, "invitations/id": invitation, "user_id": member, "version": 1,
     }, by_field={
         "business_id": config, "template_id": agent, "agent": agent, "agent_id": human, "workspace": person.workspace,
         "workspace_id": person.workspace, "phone_number_ids": [number["id"]], "from_number": number["phone_number"],

@@ -12,6 +12,8 @@ public struct CommandEvent: Event, Hashable {
         case transfer
         /// Back from the human to the AI.
         case handback
+        /// The business configuration has changed: read it again.
+        case configure
     }
 
     public var id: EventID

@@ -57,12 +57,25 @@ public struct EntrySnapshot: Sendable, Hashable, JSONWritable {
     public var source: String?
     public var sourceType: String?
     public var metadata: JSONObject
+    public var status: Status
+    /// Of a document that is being processed, percent.
+    public var progress: Int
+    /// Why it failed.
+    public var error: String?
     public var createdAt: Instant
     public var updatedAt: Instant
 
+    public enum Status: String, CaseIterable, Sendable, JSONWritable {
+        /// An uploaded document that is not found yet.
+        case processing
+        case ready
+        case failed
+    }
+
     public init(
         id: Int64, workspaceID: WorkspaceID, version: Int64 = 1, businessID: BusinessID? = nil, title: String,
-        source: String? = nil, sourceType: String? = nil, metadata: JSONObject = [:], createdAt: Instant,
+        source: String? = nil, sourceType: String? = nil, metadata: JSONObject = [:], status: Status = .ready,
+        progress: Int = 100, error: String? = nil, createdAt: Instant,
         updatedAt: Instant
     ) {
         self.id = id
@@ -73,6 +86,9 @@ public struct EntrySnapshot: Sendable, Hashable, JSONWritable {
         self.source = source
         self.sourceType = sourceType
         self.metadata = metadata
+        self.status = status
+        self.progress = progress
+        self.error = error
         self.createdAt = createdAt
         self.updatedAt = updatedAt
     }
@@ -87,6 +103,12 @@ public struct EntrySnapshot: Sendable, Hashable, JSONWritable {
             json.field("source", ifPresent: source)
             json.field("source_type", ifPresent: sourceType)
             json.field("metadata", metadata)
+            // Told of documents that are not findable, as everything else is.
+            if status != .ready {
+                json.field("status", status)
+                json.field("progress", progress)
+                json.field("error", ifPresent: error)
+            }
             json.field("created_at", createdAt)
             json.field("updated_at", updatedAt)
         }
@@ -103,6 +125,10 @@ public struct EntrySnapshot: Sendable, Hashable, JSONWritable {
         source = try fields.optionalString("source")
         sourceType = try fields.optionalString("source_type")
         metadata = try fields.object("metadata")
+        // Events from before documents could be uploaded have none of these.
+        status = try fields.optionalChoice("status") ?? .ready
+        progress = try fields.optionalInt("progress") ?? 100
+        error = try fields.optionalString("error")
         createdAt = try fields.instant("created_at")
         updatedAt = try fields.instant("updated_at")
     }

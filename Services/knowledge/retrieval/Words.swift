@@ -1,21 +1,21 @@
 /// Words as the search sees them.
 enum Words {
-    /// The words of a text that carry meaning, lower-cased, in order: letters and digits, what follows an apostrophe left
-    /// out, and no stop words. Only such characters ever reach a text query.
-    static func content(of text: String) -> [String] {
+    /// Every word of a text, lower-cased, in order: letters and digits. What follows an apostrophe is left out, but for a
+    /// negation: `don't` is two words, `do not`, as phrases are written.
+    static func tokens(of text: String) -> [String] {
         var words: [String] = []
         var word = ""
-        var isSkipping = false
+        var suffix: String?
         func finish() {
-            if word.unicodeScalars.count >= 2, word.utf8.count <= 60, !stopWords.contains(word) { words.append(word) }
+            if !word.isEmpty, word.utf8.count <= 60 { words += parts(word, suffix) }
             word = ""
-            isSkipping = false
+            suffix = nil
         }
         for scalar in text.lowercased().unicodeScalars {
             if scalar == "'" || scalar == "\u{2019}" {
-                isSkipping = !word.isEmpty
+                if !word.isEmpty { suffix = suffix ?? "" }
             } else if scalar.properties.isAlphabetic || scalar.properties.numericType != nil {
-                if !isSkipping { word.unicodeScalars.append(scalar) }
+                if suffix == nil { word.unicodeScalars.append(scalar) } else { suffix?.unicodeScalars.append(scalar) }
             } else {
                 finish()
             }
@@ -24,16 +24,20 @@ enum Words {
         return words
     }
 
-    /// Distinct terms of these words, in order: what is counted and looked up.
-    static func terms(_ words: [String]) -> [String] {
-        var seen: Set<String> = []
-        return words.map(term).filter { seen.insert($0).inserted }
+    private static func parts(_ word: String, _ suffix: String?) -> [String] {
+        switch (word, suffix) {
+        case ("cannot", nil), ("can", "t"): ["can", "not"]
+        case ("won", "t"): ["will", "not"]
+        case (_, "t") where word.hasSuffix("n") && word.count > 2: [String(word.dropLast()), "not"]
+        default: [word]
+        }
     }
 
-    /// One name for all forms of a word and for the words that mean the same on the phone.
-    static func term(_ word: String) -> String {
-        let stem = stem(word)
-        return Synonyms.names[stem] ?? stem
+    /// Those that carry meaning: no stop words and no single letters.
+    static func content(of text: String) -> [String] { tokens(of: text).filter(carriesMeaning) }
+
+    static func carriesMeaning(_ word: String) -> Bool {
+        word.unicodeScalars.count >= 2 && !stopWords.contains(word)
     }
 
     /// Cuts off English endings, lightly: what differs in more than its ending stays different.

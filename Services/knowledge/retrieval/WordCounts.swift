@@ -4,14 +4,31 @@ import Runtime
 import Shared
 import Synchronization
 
-/// In how many passages of a workspace each word occurs.
+/// In how many passages of a workspace each term occurs.
 struct Counts: Sendable {
-    var passages: Int64 = 0
-    var words: [String: Int64] = [:]
+    private(set) var passages: Int64 = 0
+    private(set) var words: [String: Int64] = [:]
+    /// Known stems by their first letter, for `Spelling`.
+    private var byLetter: [UInt8: [String]] = [:]
 
-    /// How much a word tells (inverse document frequency): 1 for one that is everywhere, more for rarer ones.
+    init() {}
+
+    /// - Parameter words: the empty word counts all passages.
+    init(_ words: [String: Int64]) {
+        passages = words[""] ?? 0
+        self.words = words.filter { $0.key != "" }
+        let stems = Set(self.words.keys.filter { !$0.hasPrefix("@") }).union(Paraphrases.stems)
+        byLetter = Dictionary(grouping: stems.sorted()) { $0.utf8.first ?? 0 }
+    }
+
+    func knows(_ term: String) -> Bool { words[term] != nil }
+
+    func vocabulary(_ letter: UInt8) -> [String] { byLetter[letter] ?? [] }
+
+    /// How much a term tells (inverse document frequency, as BM25 has it): near 0 for one that is everywhere.
     func rarity(of term: String) -> Double {
-        1 + log(Double(passages + 1) / Double(min(words[term] ?? 0, passages) + 1))
+        let having = Double(min(words[term] ?? 0, passages))
+        return log(1 + (Double(passages) - having + 0.5) / (having + 0.5))
     }
 }
 

@@ -2,23 +2,15 @@ import HTTP
 import Runtime
 import Shared
 
-/// What makes vectors of text.
+/// What makes vectors of text, where `EMBEDDINGS_URL` names it. Without one the search goes by words and their meanings:
+/// hashed words and n-grams as vectors were measured and brought nothing (docs/retrieval.md).
 struct Embedder: Sendable {
+    static let dimensions = 512
+
     /// Stored with each vector; only vectors of one maker are compared.
     let model: String
     let passages: @Sendable (_ title: String, _ bodies: [String]) async throws -> [[Float]]
-    let question: @Sendable (_ text: String, _ words: [String], _ counts: Counts) async throws -> [Float]
-
-    /// Without any other program: see `WordVector`.
-    static let builtIn = Embedder(
-        model: "words-1",
-        passages: { title, bodies in
-            try await Blocking.shared.run {
-                let title = Words.content(of: title)
-                return bodies.map { WordVector.passage(title: title, body: Words.content(of: $0)) }
-            }
-        },
-        question: { _, words, counts in WordVector.question(words, counts) })
+    let question: @Sendable (_ text: String) async throws -> [Float]
 
     /// pgvector's text form.
     static func text(_ vector: [Float]) -> String { "[" + vector.map(\.description).joined(separator: ",") + "]" }
@@ -40,7 +32,7 @@ extension Embedder {
         var description: String { reason }
     }
 
-    private static let batchMax = 64
+    static let batchMax = 64
 
     static func remote(_ endpoint: Endpoint, client: Client) -> Embedder {
         Embedder(
@@ -53,7 +45,7 @@ extension Embedder {
                 }
                 return vectors
             },
-            question: { text, _, _ in
+            question: { text in
                 guard
                     let vector = try await requested(of: [text], endpoint, within: endpoint.questionWithin, client)
                         .first
@@ -67,7 +59,7 @@ extension Embedder {
     ) async throws -> [[Float]] {
         let body: JSON = [
             "model": .string(endpoint.model), "input": .array(texts.map { .string($0) }),
-            "dimensions": .int(WordVector.dimensions), "encoding_format": "float",
+            "dimensions": .int(Embedder.dimensions), "encoding_format": "float",
         ]
         let url = endpoint.url.hasSuffix("/embeddings") ? endpoint.url : endpoint.url + "/embeddings"
         var request = ClientRequest.post(url, json: body)
@@ -85,9 +77,9 @@ extension Embedder {
         for (place, item) in (json["data"]?.array ?? []).enumerated() {
             let index = item["index"]?.int ?? place
             let vector = (item["embedding"]?.array ?? []).compactMap { $0.double.map { Float($0) } }
-            guard vectors.indices.contains(index), vector.count == WordVector.dimensions,
+            guard vectors.indices.contains(index), vector.count == Embedder.dimensions,
                 vector.allSatisfy(\.isFinite)
-            else { throw Refused(reason: "a vector does not have \(WordVector.dimensions) finite numbers") }
+            else { throw Refused(reason: "a vector does not have \(Embedder.dimensions) finite numbers") }
             vectors[index] = vector
         }
         guard vectors.allSatisfy({ !$0.isEmpty }) else {
