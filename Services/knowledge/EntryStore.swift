@@ -12,7 +12,7 @@ enum EntryStore {
     private static let whole: Query = "\(fragment: columns), e.content, false AS is_cut"
     /// A page of a hundred books would be too much for both sides.
     private static let cut: Query = """
-        \(fragment: columns), left(e.content, \(Entry.contentMax)) AS content, length(e.content) > \(Entry.contentMax) AS is_cut
+        \(fragment: columns), left(e.content, \(Entry.contentMax)::int) AS content, length(e.content) > \(Entry.contentMax) AS is_cut
         """
 
     /// Nobody pages through more; counting them all would cost every reader.

@@ -91,17 +91,6 @@ def test_fields_of_an_upload_are_checked(owner, stranger):
     assert owner.get(LIST, business_id=mine)["entries"][0]["id"] == entry["id"]
 
 
-def test_a_document_survives_the_death_of_the_program(owner, platform):
-    """Killed while it works: whoever comes next starts again from the stored file."""
-    long = documents.pdf([(f"Chapter {n}", f"Topic {n} costs {n + 1000} dollars. " * 60) for n in range(150)])
-    entry = upload(owner, long, "long.pdf")["entry"]
-    platform.tell("kill", "knowledge")
-    eventually(lambda: owner.ask("GET", LIST).status_code == 200, 60, "the program is back")
-    done = processed(owner, entry["id"])
-    assert done["status"] == "ready" and done["metadata"]["pages"] >= 150
-    assert "1149 dollars" in owner.get(SEARCH, q="topic 149")["results"][0]["passage"]
-
-
 def test_an_answer_cites_entry_and_passage(owner, carrier):
     entry = owner.post(LIST, {"title": "Bicycle repairs", "content": documents.PAGES[1][1]}, 201)["entry"]
     call = carrier.ring(owner.number()["phone_number"]).answer()
