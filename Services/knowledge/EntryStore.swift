@@ -269,7 +269,7 @@ enum EntryStore {
     ) async throws -> [Entry] {
         try await database.query(
             """
-            SELECT \(fragment: columns) FROM entries e
+            SELECT \(fragment: whole) FROM entries e
             WHERE e.workspace_id = ANY (\(workspaces)) AND e.id > \(id) ORDER BY e.id LIMIT \(limit)
             """
         ).map(entry)

@@ -112,10 +112,15 @@ public struct KafkaSettings: Sendable {
         ] + options
     }
 
+    /// Without dots: the embedded broker lets three members of a group whose name has one wait for ever.
+    private func groupOnBroker(_ group: String) -> String {
+        String(onBroker(group).map { $0 == "." ? "-" : $0 })
+    }
+
     func consumer(group: String) -> [(name: String, value: String)] {
         var mine =
             common + [
-                ("group.id", onBroker(group)), ("auto.offset.reset", "earliest"),
+                ("group.id", groupOnBroker(group)), ("auto.offset.reset", "earliest"),
                 ("enable.auto.offset.store", "false"),
                 ("partition.assignment.strategy", "cooperative-sticky"),
                 // What may wait in memory: 64 MB, or 100,000 records.

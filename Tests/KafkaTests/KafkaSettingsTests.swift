@@ -27,7 +27,7 @@ import Testing
     @Test func `installations that share a cluster share neither topics nor groups`() {
         let settings = KafkaSettings(brokers: "a:1", clientID: "test", topicPrefix: "blue.")
         #expect(settings.onBroker("telephony.calls") == "blue.telephony.calls")
-        #expect(value("group.id", in: settings.consumer(group: "telephony")) == "blue.telephony")
+        #expect(value("group.id", in: settings.consumer(group: "telephony")) == "blue-telephony")
     }
 
     @Test func `options of librdkafka are given on, last, and a malformed one is complained of`() {

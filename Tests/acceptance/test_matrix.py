@@ -50,8 +50,8 @@ def schema(platform) -> dict:
 def routes(schema) -> list[Route]:
     """Those that ask who one is, what is deleted last, and each thing after what hangs on it."""
     guarded = [each for each in routes_of(schema) if each.name not in PUBLIC | SIGNED | SOCKETS]
-    return sorted(guarded, key=lambda each: (ORDER[each.method], each.path.count("{"), "business" in each.path,
-                                             "workspaces/workspaces/{id}" in each.path))
+    return sorted(guarded, key=lambda each: (ORDER[each.method], "workspaces/workspaces/{id}" in each.path,
+                                             -each.path.count("{"), "business" in each.path))
 
 
 def ask(person: Person, route: Route, schema: dict, owned: Owned) -> tuple[requests.Response, bool]:
