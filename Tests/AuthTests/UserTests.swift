@@ -302,7 +302,7 @@ import Testing
         ("updated_at__lte=2020-12-31", 5200, false), ("created_at__lte=2020-12-31&ordering=email", 5200, false),
         ("search=ng", 5195, true), ("search=tom", 2600, true), ("search=tom&role=agent", 130, false),
         ("search=ada%20ng", 2600, true), ("search=van%20to", 5, false), ("search=tom%20tom", 2600, true),
-        ("search=t52", 103, false),
+        ("search=t5", 312, false),
     ])
     func `many are counted and estimated, and pages of them are the same however they are found`(
         _ query: String, _ count: Int, _ isEstimate: Bool
@@ -358,14 +358,18 @@ import Testing
             _ = try await office.database.execute(
                 """
                 INSERT INTO users (email, email_folded, username, username_folded, password_hash, role, created_at)
-                SELECT 'f' || n, 'f' || n, 'f' || n, 'f' || n, 'x', CASE WHEN n % 7 = 0 THEN 'agent' ELSE 'user' END,
+                SELECT 'f' || n || '@example.com', 'f' || n || '@example.com', 'f' || n, 'f' || n, 'x',
+                       CASE WHEN n % 7 = 0 THEN 'agent' ELSE 'user' END,
                        '2020-01-01'::timestamptz + n * interval '13 minutes'
                 FROM generate_series(1, 24000) AS n
                 """)
-            for (kind, pages, size) in [("", [101, 150, 239, 240, 241, 242], 100), ("role=user&", [150, 205, 206], 100)] {
+            for (kind, pages, size) in [
+                ("", [101, 150, 239, 240, 241, 242], 100), ("role=user&", [150, 205, 206], 100),
+            ] {
                 for number in pages {
                     let found = try await admin.client.get(
-                        "/api/users/users/?\(kind)page_size=\(size)&page=\(number)&ordering=\(order)").ids()
+                        "/api/users/users/?\(kind)page_size=\(size)&page=\(number)&ordering=\(order)"
+                    ).ids()
                     let column: Query = order.hasSuffix("email") ? "email_folded" : "created_at"
                     let direction: Query = order.hasPrefix("-") ? "DESC" : "ASC"
                     let rows = try await office.database.query(

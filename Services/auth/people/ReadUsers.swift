@@ -4,7 +4,7 @@ import Shared
 
 /// Reads the list of people so that no page reads more than some thousand of them, however many there are: few are gathered
 /// and sorted, many are found soon by walking the order. Both read indexes alone, which hold all that people are filtered
-/// by (migration 3); only whom the page shows is read from the table. See docs/decisions/0013.
+/// by (migration 3); only whom the page shows is read from the table (docs/decisions: people-listed-from-indexes-alone).
 enum ReadUsers {
     /// Counted one by one no further than this; what the tables of counts know is exact however many.
     static let countedMax = 20_000
@@ -50,51 +50,61 @@ enum ReadUsers {
         func read() async throws -> ([Account], Total) {
             if filter.isByDay { return try await counted() }
             if let search = filter.search, !filter.isNarrow {
-                let isRare = filter.isOfKind ? try await known() <= fetchedMax : false
+                let isRare = filter.isOfKind ? try await number(rows(known)[0]) <= fetchedMax : false
                 return try await isRare ? narrow() : searched(search)
             }
             return try await narrow()
         }
 
         /// Plans for these values: a plan for any values cannot tell a range that holds nobody from one that holds all.
-        private func rows(_ query: Query) async throws -> Rows {
-            try await database.pipeline([
-                "SELECT set_config('plan_cache_mode', 'force_custom_plan', true) AS mode", query,
-            ])[1]
+        private func rows(_ queries: Query...) async throws -> [Rows] {
+            let plans: Query = "SELECT set_config('plan_cache_mode', 'force_custom_plan', true) AS mode"
+            return Array(try await database.pipeline([plans] + queries).dropFirst())
         }
 
+        private func number(_ rows: Rows) throws -> Int { try rows.first.map { try $0["n"] } ?? 0 }
+
         /// How many there are of the kinds.
-        private func known() async throws -> Int {
-            let codes = UserKinds.codes(filter)
-            let found = try await database.queryOne(
-                """
-                SELECT coalesce(sum(n), 0)::bigint AS n FROM user_counts
-                WHERE \(fragment: codes.map { "kinds = ANY(\($0))" } ?? "TRUE")
-                """)
-            return try found.map { try $0["n"] } ?? 0
+        private var known: Query {
+            "SELECT coalesce(sum(n), 0)::bigint AS n FROM user_counts WHERE \(fragment: kinds(filter, "kinds"))"
         }
 
         /// Kinds and days of creation.
         private func counted() async throws -> ([Account], Total) {
-            let count = try await filter.isCreatedWithin ? ofDays() : known()
-            let total: Total =
-                count > countedMax && !isOfWholeDays ? try await estimate(["TRUE"], atLeast: count) : .exact(count)
-            if count == 0 { return ([], total) }
+            let counting = filter.isCreatedWithin ? ofDays() : known
             let isInOrder = !filter.isOfKind && (filter.order == .createdAt || !filter.isCreatedWithin)
-            if !isInOrder, count <= (filter.isCreatedWithin || UserKinds.areRare(filter) ? gatheredMax : fetchedMax) {
-                return (try await sorted(), total)
+            if isInOrder, page.offset <= walkedMax / 4 {
+                let found = try await rows(counting, shown(inOrder))
+                return (try found[1].map(AccountStore.account), try await total(number(found[0])))
             }
+            let count = try await number(rows(counting)[0])
+            if count == 0 { return ([], .exact(0)) }
+            return (try await accounts(count, isInOrder: isInOrder), try await total(count))
+        }
+
+        private func total(_ count: Int) async throws -> Total {
+            count > countedMax && !isOfWholeDays ? try await estimate(["TRUE"], atLeast: count) : .exact(count)
+        }
+
+        private func accounts(_ count: Int, isInOrder: Bool) async throws -> [Account] {
+            let fewMax = filter.isCreatedWithin || UserKinds.areRare(filter) ? gatheredMax : fetchedMax
+            if !isInOrder, count <= fewMax { return try await accounts(sorted) }
             if page.offset > walkedMax / 4, isOfWholeDays {
-                if filter.order == .createdAt { return (try await fromItsDay(), total) }
-                if !filter.isCreatedWithin { return (try await fromNearerEnd(of: count), total) }
+                if filter.order == .createdAt { return try await accounts(fromItsDay) }
+                if !filter.isCreatedWithin { return try await accounts(fromNearerEnd(of: count)) }
             }
-            if isInOrder { return (try await inOrder(), total) }
+            if isInOrder { return try await accounts(inOrder) }
             // Those created within some days are rarely spread over another order of time.
             if filter.isCreatedWithin, [.updatedAt, .lastLogin].contains(filter.order), count <= 4 * gatheredMax {
-                return (try await sorted(), total)
+                return try await accounts(sorted)
             }
-            if let near = try await walked("TRUE") { return (near, total) }
-            return (try await count <= lateMax ? sorted() : inOrder(), total)
+            if let near = try await walked("TRUE") { return near }
+            return try await accounts(count <= lateMax ? sorted : inOrder)
+        }
+
+        /// The people `ids` finds.
+        private func accounts(_ ids: Query) async throws -> [Account] {
+            try await rows(shown(ids))[0].map(AccountStore.account)
         }
 
         /// Nothing says how many; few, as a rule.
@@ -102,9 +112,9 @@ enum ReadUsers {
             let judged = filter.search.map(judged) ?? "TRUE"
             let (accounts, count) = try await gathered([judged], max: gatheredMax + 1)
             if count <= gatheredMax { return (accounts, .exact(count)) }
-            let found = try await rows(
-                "SELECT count(*) AS n FROM (\(fragment: everybody) AND \(fragment: judged) LIMIT \(countedMax + 1)) AS u")
-            let counted: Int = try found.first.map { try $0["n"] } ?? 0
+            let counting: Query =
+                "SELECT count(*) AS n FROM (\(fragment: everybody) AND \(fragment: judged) LIMIT \(countedMax + 1)) AS u"
+            let counted = try await number(rows(counting)[0])
             let total: Total =
                 counted <= countedMax ? .exact(counted) : try await estimate([judged], atLeast: counted)
             if let near = try await walked(judged) { return (near, total) }
@@ -139,7 +149,7 @@ enum ReadUsers {
                 found.append(source)
             }
             guard let all else { return ([], 0) }
-            let rows = try await rows(
+            let listed = try await rows(
                 """
                 WITH meant AS MATERIALIZED (SELECT * FROM (\(fragment: all)) AS u LIMIT \(max))
                 SELECT c.n, p.* FROM (SELECT count(*) AS n FROM meant) AS c LEFT JOIN (
@@ -148,21 +158,19 @@ enum ReadUsers {
                         ORDER BY \(fragment: order) LIMIT \(page.size + 1) OFFSET \(page.offset)) AS p
                     JOIN users u ON u.id = p.id) AS p ON TRUE
                 ORDER BY \(fragment: filter.descending ? "p.place DESC, p.id DESC" : "p.place, p.id")
-                """)
-            let count: Int = try rows.first.map { try $0["n"] } ?? 0
-            let accounts = try rows.compactMap { row in
+                """)[0]
+            let accounts = try listed.compactMap { row in
                 try row.decode("id", as: UserID?.self) == nil ? nil : try AccountStore.account(row)
             }
-            return (accounts, count)
+            return (accounts, try number(listed))
         }
 
         /// A page of all who are meant. They are found first and sorted then: OFFSET 0 keeps the two apart.
-        private func sorted() async throws -> [Account] {
-            try await shown(
-                """
-                SELECT u.id FROM (\(fragment: everybody) OFFSET 0) AS u WHERE TRUE \(fragment: seek)
-                ORDER BY \(fragment: order) LIMIT \(page.size + 1) OFFSET \(page.offset)
-                """)
+        private var sorted: Query {
+            """
+            SELECT u.id FROM (\(fragment: everybody) OFFSET 0) AS u WHERE TRUE \(fragment: seek)
+            ORDER BY \(fragment: order) LIMIT \(page.size + 1) OFFSET \(page.offset)
+            """
         }
 
         /// A page found by walking the order past those who are not meant; nil when it was not found in time. Ordered at
@@ -170,7 +178,7 @@ enum ReadUsers {
         private func walked(_ judged: Query) async throws -> [Account]? {
             let needed = page.offset + page.size + 1
             guard needed < walkedMax / 4 else { return nil }
-            let near = try await shown(
+            let near = try await accounts(
                 """
                 SELECT u.id FROM (SELECT u.* FROM users u WHERE \(fragment: range(filter, filter.order)) \(fragment: seek)
                                   ORDER BY \(fragment: order) LIMIT \(min(walkedMax, 1_000 * needed))) AS u
@@ -181,57 +189,52 @@ enum ReadUsers {
         }
 
         /// A page in an order that most of those are meant who stand in it, or that knows where they begin.
-        private func inOrder() async throws -> [Account] {
-            try await shown(
-                """
-                SELECT u.id FROM users u WHERE \(fragment: conditions(filter)) \(fragment: seek)
-                ORDER BY \(fragment: order) LIMIT \(page.size + 1) OFFSET \(page.offset)
-                """)
+        private var inOrder: Query {
+            """
+            SELECT u.id FROM users u WHERE \(fragment: conditions(filter)) \(fragment: seek)
+            ORDER BY \(fragment: order) LIMIT \(page.size + 1) OFFSET \(page.offset)
+            """
         }
 
         /// The people with these ids, in the list's order: whoever is passed over is never read from the table.
-        private func shown(_ ids: Query) async throws -> [Account] {
-            try await rows(
-                """
-                SELECT \(fragment: AccountStore.columns) FROM (\(fragment: ids)) AS p JOIN users u ON u.id = p.id
-                ORDER BY \(fragment: order)
-                """
-            ).map(AccountStore.account)
+        private func shown(_ ids: Query) -> Query {
+            """
+            SELECT \(fragment: AccountStore.columns) FROM (\(fragment: ids)) AS p JOIN users u ON u.id = p.id
+            ORDER BY \(fragment: order)
+            """
         }
 
         // MARK: Far pages
 
         /// A far page in the order of creation: the days before it are passed over by their counts.
-        private func fromItsDay() async throws -> [Account] {
-            let order: Query = filter.descending ? "d.day DESC" : "d.day"
+        private var fromItsDay: Query {
+            let days: Query = filter.descending ? "d.day DESC" : "d.day"
             let begin: Query =
                 filter.descending
                 ? "u.created_at < (at.day + 1)::timestamp AT TIME ZONE 'UTC'"
                 : "u.created_at >= at.day::timestamp AT TIME ZONE 'UTC'"
-            return try await shown(
-                """
+            return """
                 SELECT u.id FROM (
                     SELECT d.day, \(page.offset) - d.before AS skipped FROM (
-                        SELECT d.day, sum(d.n) AS n, sum(sum(d.n)) OVER (ORDER BY \(fragment: order)) - sum(d.n) AS before
-                        FROM user_days d WHERE \(fragment: days()) GROUP BY d.day) AS d
-                    WHERE d.before + d.n > \(page.offset) ORDER BY \(fragment: order) LIMIT 1) AS at
+                        SELECT d.day, sum(d.n) AS n, sum(sum(d.n)) OVER (ORDER BY \(fragment: days)) - sum(d.n) AS before
+                        FROM user_days d WHERE \(fragment: wholeDays) GROUP BY d.day) AS d
+                    WHERE d.before + d.n > \(page.offset) ORDER BY \(fragment: days) LIMIT 1) AS at
                 CROSS JOIN LATERAL (
                     SELECT u.id FROM users u WHERE \(fragment: conditions(filter)) AND \(fragment: begin)
-                    ORDER BY \(fragment: self.order) LIMIT \(page.size + 1) OFFSET at.skipped) AS u
-                """)
+                    ORDER BY \(fragment: order) LIMIT \(page.size + 1) OFFSET at.skipped) AS u
+                """
         }
 
         /// A far page in another order: through its index from whichever end is nearer.
-        private func fromNearerEnd(of count: Int) async throws -> [Account] {
-            guard page.offset > count / 2 else { return try await inOrder() }
+        private func fromNearerEnd(of count: Int) -> Query {
+            guard page.offset > count / 2 else { return inOrder }
             let all: Query = "(SELECT coalesce(sum(n), 0) FROM user_counts WHERE \(fragment: kinds(filter, "kinds")))"
-            return try await shown(
-                """
+            return """
                 SELECT u.id FROM users u WHERE \(fragment: conditions(filter))
                 ORDER BY \(fragment: ordering(filter, descending: !filter.descending))
                 LIMIT greatest(0, least(\(page.size + 1), \(fragment: all) - \(page.offset)))
                 OFFSET greatest(0, \(fragment: all) - \(page.offset + page.size + 1))
-                """)
+                """
         }
 
         // MARK: Counting
@@ -242,7 +245,7 @@ enum ReadUsers {
         }
 
         /// What the table of days has of the days that lie wholly within the range.
-        private func days() -> Query {
+        private var wholeDays: Query {
             var condition = kinds(filter, "d.kinds")
             if let from = filter.created.from {
                 condition = "\(fragment: condition) AND d.day >= user_day(\(from.nextMidnight))"
@@ -254,7 +257,7 @@ enum ReadUsers {
         }
 
         /// How many were created within the range: whole days by their counts, the hours at its ends one by one.
-        private func ofDays() async throws -> Int {
+        private func ofDays() -> Query {
             var parts: [Query] = []
             func add(from: Instant, until: Instant) {
                 guard from < until else { return }
@@ -269,14 +272,12 @@ enum ReadUsers {
             if let from, let until, until.lastMidnight < from.nextMidnight {
                 add(from: from, until: until)
             } else {
-                parts.append("(SELECT coalesce(sum(d.n), 0) FROM user_days d WHERE \(fragment: days()))")
+                parts.append("(SELECT coalesce(sum(d.n), 0) FROM user_days d WHERE \(fragment: wholeDays))")
                 if let from { add(from: from, until: from.nextMidnight) }
                 if let until { add(from: until.lastMidnight, until: until) }
             }
-            guard let first = parts.first else { return 0 }
-            let sum = parts.dropFirst().reduce(first) { "\(fragment: $0) + \(fragment: $1)" }
-            let found = try await rows("SELECT (\(fragment: sum))::bigint AS n")
-            return try found.first.map { try $0["n"] } ?? 0
+            let sum = parts.reduce("0" as Query) { "\(fragment: $0) + \(fragment: $1)" }
+            return "SELECT (\(fragment: sum))::bigint AS n"
         }
 
         /// What the plan thinks of the source that finds most.
