@@ -66,7 +66,10 @@ enum ReadUsers {
 
         /// How many there are of the kinds.
         private var known: Query {
-            "SELECT coalesce(sum(n), 0)::bigint AS n FROM user_counts WHERE \(fragment: kinds(filter, "kinds"))"
+            """
+            SELECT coalesce(sum(n), 0)::bigint AS n, false AS is_capped FROM user_counts
+            WHERE \(fragment: kinds(filter, "kinds"))
+            """
         }
 
         /// Kinds and days of creation.
@@ -75,15 +78,18 @@ enum ReadUsers {
             let isInOrder = !filter.isOfKind && (filter.order == .createdAt || !filter.isCreatedWithin)
             if isInOrder, page.offset <= walkedMax / 4 {
                 let found = try await rows(counting, shown(inOrder))
-                return (try found[1].map(AccountStore.account), try await total(number(found[0])))
+                return (try found[1].map(AccountStore.account), try await total(found[0]))
             }
-            let count = try await number(rows(counting)[0])
+            let counts = try await rows(counting)[0]
+            let count = try number(counts)
             if count == 0 { return ([], .exact(0)) }
-            return (try await accounts(count, isInOrder: isInOrder), try await total(count))
+            return (try await accounts(count, isInOrder: isInOrder), try await total(counts))
         }
 
-        private func total(_ count: Int) async throws -> Total {
-            count > countedMax && !isOfWholeDays ? try await estimate(["TRUE"], atLeast: count) : .exact(count)
+        private func total(_ counts: Rows) async throws -> Total {
+            let count = try number(counts)
+            let isCapped = try counts.first.map { try $0.decode("is_capped", as: Bool.self) } ?? false
+            return isCapped ? try await estimate(["TRUE"], atLeast: count) : .exact(count)
         }
 
         private func accounts(_ count: Int, isInOrder: Bool) async throws -> [Account] {
@@ -258,26 +264,27 @@ enum ReadUsers {
 
         /// How many were created within the range: whole days by their counts, the hours at its ends one by one.
         private func ofDays() -> Query {
-            var parts: [Query] = []
-            func add(from: Instant, until: Instant) {
-                guard from < until else { return }
-                parts.append(
-                    """
-                    (SELECT count(*) FROM (
-                        SELECT FROM users u WHERE \(fragment: kinds(filter, "u.kinds"))
-                            AND u.created_at >= \(from) AND u.created_at < \(until) LIMIT \(countedMax + 1)) AS u)
-                    """)
-            }
             let (from, until) = filter.created
-            if let from, let until, until.lastMidnight < from.nextMidnight {
-                add(from: from, until: until)
-            } else {
-                parts.append("(SELECT coalesce(sum(d.n), 0) FROM user_days d WHERE \(fragment: wholeDays))")
-                if let from { add(from: from, until: from.nextMidnight) }
-                if let until { add(from: until.lastMidnight, until: until) }
-            }
-            let sum = parts.reduce("0" as Query) { "\(fragment: $0) + \(fragment: $1)" }
-            return "SELECT (\(fragment: sum))::bigint AS n"
+            let isWithinOne = from.map { from in until.map { $0.lastMidnight < from.nextMidnight } ?? false } ?? false
+            let whole: Query =
+                isWithinOne
+                ? "SELECT 0::bigint AS n"
+                : "SELECT coalesce(sum(d.n), 0)::bigint AS n FROM user_days d WHERE \(fragment: wholeDays)"
+            return """
+                SELECT d.n + a.n + b.n AS n, greatest(a.n, b.n) > \(countedMax) AS is_capped
+                FROM (\(fragment: whole)) AS d,
+                    (\(fragment: ofHours(from, isWithinOne ? until : from?.nextMidnight))) AS a,
+                    (\(fragment: ofHours(isWithinOne ? nil : until?.lastMidnight, until))) AS b
+                """
+        }
+
+        private func ofHours(_ from: Instant?, _ until: Instant?) -> Query {
+            guard let from, let until, from < until else { return "SELECT 0::bigint AS n" }
+            return """
+                SELECT count(*) AS n FROM (
+                    SELECT FROM users u WHERE \(fragment: kinds(filter, "u.kinds"))
+                        AND u.created_at >= \(from) AND u.created_at < \(until) LIMIT \(countedMax + 1)) AS u
+                """
         }
 
         /// What the plan thinks of the source that finds most.

@@ -11,7 +11,7 @@ extension Accounts {
                 "/api/users/users/", "List people",
                 detail:
                     "Staff see everybody, everybody else themselves. `count` is exact for kinds (role, status, is_…) and "
-                    + "whole days of creation, for other filters up to 20,000 and for a search up to 2,500; beyond, "
+                    + "days of creation, for other filters up to 20,000 and for a search up to 2,500; beyond, "
                     + "`count_is_estimate` is true. `next` leads on without skipping, however far.",
                 access: .may(.readUsers), query: UserSchemas.query,
                 returns: .ok(.results(of: Schemas.user, mayEstimate: true)),
