@@ -275,6 +275,115 @@ import Testing
         }
     }
 
+    /// Five thousand and some people, of whom every fortieth is an agent, on a hundred days.
+    private static func town(_ office: Office) async throws -> Office.Person {
+        let admin = try await office.admin()
+        _ = try await office.database.execute(
+            """
+            INSERT INTO users (email, email_folded, username, username_folded, first_name, last_name, password_hash, role,
+                               created_at, updated_at)
+            SELECT 't' || n || '@example.com', 't' || n || '@example.com', 't' || n, 't' || n,
+                   CASE WHEN n % 2 = 0 THEN 'Tom' ELSE 'Ada' END, CASE WHEN n % 1000 = 0 THEN 'van Tom' ELSE 'Ng' END, 'x',
+                   CASE WHEN n % 40 = 0 THEN 'agent' ELSE 'user' END, at, at
+            FROM (SELECT n, '2020-01-01T12:00:00Z'::timestamptz + (n * 37 % 100) * interval '1 day' AS at
+                  FROM generate_series(1, 5200) AS n) AS people
+            """)
+        _ = try await office.database.execute("ANALYZE users")
+        return admin
+    }
+
+    @Test(arguments: [
+        // Both ends of a range, by days and by the hour; a kind among them.
+        ("created_at__gte=2020-01-01&created_at__lte=2020-01-10", 520, false),
+        ("created_at__gte=2020-01-01T12:00:00Z&created_at__lte=2020-01-10T12:00:00Z", 468, false),
+        ("created_at__gte=2020-01-02T11:00:00Z&created_at__lte=2020-01-02T13:00:00Z", 52, false),
+        ("created_at__gte=2020-01-02T13:00:00Z&created_at__lte=2020-01-02T14:00:00Z", 0, false),
+        ("created_at__lte=2020-12-31", 5200, false), ("created_at__lte=2020-12-31&role=agent", 130, false),
+        ("updated_at__lte=2020-12-31", 5200, false), ("created_at__lte=2020-12-31&ordering=email", 5200, false),
+        ("search=ng", 5195, true), ("search=tom", 2600, true), ("search=tom&role=agent", 130, false),
+        ("search=ada%20ng", 2600, true), ("search=van%20to", 5, false), ("search=tom%20tom", 2600, true),
+        ("search=t5", 312, false),
+    ])
+    func `many are counted and estimated, and pages of them are the same however they are found`(
+        _ query: String, _ count: Int, _ isEstimate: Bool
+    ) async throws {
+        try await Office.open { office in
+            let admin = try await Self.town(office)
+            let target = "/api/users/users/?\(query.contains("ordering") ? "" : "ordering=username&")\(query)"
+            let first = try await admin.client.get(target + "&page_size=20").json()
+            #expect(first["count_is_estimate"]?.bool ?? false == isEstimate)
+            let counted = try #require(first["count"]?.int)
+            #expect(isEstimate ? counted > ReadUsers.searchedMax : counted == count, "\(query): \(counted)")
+            let hundred = try await admin.client.get(target + "&page_size=100").ids()
+            let pages = [
+                try await admin.client.get(target + "&page_size=20").ids(),
+                try await admin.client.get(target + "&page_size=20&page=2").ids(),
+            ]
+            #expect(Set(hundred).count == min(100, count))
+            #expect(pages.flatMap { $0 } == Array(hundred.prefix(40)))
+            // The last page, which only the far end of the order holds.
+            let last = max(1, (count + 99) / 100)
+            let end = try await admin.client.get(target + "&page_size=100&page=\(last)").ids()
+            #expect(end.count == count - (last - 1) * 100, "\(query)")
+        }
+    }
+
+    @Test func `the tables of counts follow whoever comes, changes and goes`() async throws {
+        try await Office.open { office in
+            _ = try await Self.town(office)
+            for change in [
+                "UPDATE users SET status = 'suspended' WHERE role = 'agent'" as Query,
+                "UPDATE users SET created_at = created_at + interval '1 day' WHERE first_name = 'Ada'",
+                "DELETE FROM users WHERE username LIKE 't1%'",
+            ] {
+                _ = try await office.database.execute(change)
+                let wrong = try await office.database.query(
+                    """
+                    SELECT day, kinds FROM (
+                        SELECT user_day(created_at) AS day, kinds, count(*) AS n FROM users GROUP BY 1, 2
+                        UNION ALL SELECT day, kinds, -n FROM user_days) AS d GROUP BY 1, 2 HAVING sum(n) <> 0
+                    UNION ALL SELECT NULL, kinds FROM (
+                        SELECT kinds, count(*) AS n FROM users GROUP BY 1
+                        UNION ALL SELECT kinds, -n FROM user_counts) AS c GROUP BY 2 HAVING sum(n) <> 0
+                    """)
+                #expect(wrong.count == 0)
+            }
+        }
+    }
+
+    @Test(arguments: ["created_at", "-created_at", "email", "-email"])
+    func `a far page holds who stands there`(_ order: String) async throws {
+        try await Office.open { office in
+            let admin = try await office.admin()
+            _ = try await office.database.execute(
+                """
+                INSERT INTO users (email, email_folded, username, username_folded, password_hash, role, created_at)
+                SELECT 'f' || n || '@example.com', 'f' || n || '@example.com', 'f' || n, 'f' || n, 'x',
+                       CASE WHEN n % 7 = 0 THEN 'agent' ELSE 'user' END,
+                       '2020-01-01'::timestamptz + n * interval '13 minutes'
+                FROM generate_series(1, 24000) AS n
+                """)
+            for (kind, pages, size) in [
+                ("", [101, 150, 239, 240, 241, 242], 100), ("role=user&", [150, 205, 206], 100),
+            ] {
+                for number in pages {
+                    let found = try await admin.client.get(
+                        "/api/users/users/?\(kind)page_size=\(size)&page=\(number)&ordering=\(order)"
+                    ).ids()
+                    let column: Query = order.hasSuffix("email") ? "email_folded" : "created_at"
+                    let direction: Query = order.hasPrefix("-") ? "DESC" : "ASC"
+                    let rows = try await office.database.query(
+                        """
+                        SELECT id FROM users WHERE \(kind.isEmpty) OR role = 'user'
+                        ORDER BY \(fragment: column) \(fragment: direction), id \(fragment: direction)
+                        LIMIT \(size) OFFSET \((number - 1) * size)
+                        """)
+                    #expect(try found == rows.map { try $0.decode("id", as: UserID.self).text }, "\(kind)\(number)")
+                }
+            }
+        }
+    }
+
     @Test func `a copy that is still true is not sent again`() async throws {
         try await Office.open { office in
             let ann = try await office.register("ann@example.com")
@@ -294,6 +403,15 @@ import Testing
             ("Ann  LEE", .words(["ann", "lee"])), ("a-b", .word("a-b")), ("123", .digits("123")),
         ] as [(String, UserSearch?)])
     func `is understood`(_ text: String, _ search: UserSearch?) { #expect(UserSearch(text) == search) }
+
+    @Test(
+        arguments: [
+            ("ann", [("ann", ""), ("", "ann")]), ("ann lee", [("ann", "lee"), ("lee", "ann")]),
+            ("an ann", [("ann", ""), ("an", "ann"), ("ann", "an"), ("", "ann")]), ("ann de lee", []),
+        ] as [(String, [(String, String)])])
+    func `words are shared out to the first and the last name`(_ text: String, _ names: [(String, String)]) {
+        #expect(UserSearch(text)?.names == names.map { UserSearch.Name(first: $0.0, last: $0.1) })
+    }
 
     @Test func `no word is an operator of a query`() {
         #expect(UserSearch.query(["o'brien", "a\\", "!"]) == #"'o''brien':* & 'a\\':* & '!':*"#)

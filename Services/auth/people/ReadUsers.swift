@@ -2,15 +2,23 @@ import HTTP
 import Postgres
 import Shared
 
-/// Reads the list of people.
+/// Reads the list of people so that no page reads more than some thousand of them, however many there are: few are gathered
+/// and sorted, many are found soon by walking the order. Both read indexes alone, which hold all that people are filtered
+/// by (migration 3); only whom the page shows is read from the table (docs/decisions: people-listed-from-indexes-alone).
 enum ReadUsers {
-    /// Counting further costs more than anybody gains from it (contract: exact up to 100,000).
-    static let exactMax = 100_000
-    /// No more than this are gathered and sorted; of more, some are found soon by walking the order.
-    private static let sortedMax = 2_500
-    /// How far an order is walked before everybody who is meant is gathered after all: those with an old address may all
-    /// stand at its other end.
-    private static let walkedMax = 10_000
+    /// Counted one by one no further than this; what the tables of counts know is exact however many.
+    static let countedMax = 20_000
+    /// A search is gathered, and so counted, no further than this.
+    static let searchedMax = 2_500
+    /// No more than this are gathered and sorted. With a million people, a page of twenty among five thousand is found by
+    /// walking past as many.
+    private static let gatheredMax = 5_000
+    /// The same where everyone gathered is read from the table.
+    private static let fetchedMax = 1_500
+    /// How far an order is walked before everybody who is meant is gathered after all: they may all stand at its other end.
+    private static let walkedMax = 40_000
+    /// What is gathered then.
+    private static let lateMax = 100_000
 
     struct Listed: Sendable {
         let accounts: [Account]
@@ -22,28 +30,15 @@ enum ReadUsers {
     static func page(_ filter: UserFilter, _ page: Page, _ database: Database) async throws -> Listed {
         let reader = Reader(
             filter: filter, page: page, seek: try page.cursor.map { try position(filter, $0) } ?? "",
-            order: ordering(filter), database: database)
-        var (accounts, number) = try await reader.searched() ?? ([], .many)
-        if case .many = number {
-            number = filter.search == nil ? try await reader.number() : .many
-            accounts = try await reader.accounts(number)
-        }
+            order: ordering(filter, descending: filter.descending), database: database)
+        var (accounts, total) = try await reader.read()
         let hasMore = accounts.count > page.size
         if hasMore { accounts.removeLast() }
         let next = hasMore ? accounts.last.map { Cursor([value(of: $0, filter.order), .string($0.id.text)]) } : nil
-        return Listed(accounts: accounts, total: try await reader.total(number), next: next)
+        return Listed(accounts: accounts, total: total, next: next)
     }
 
-    /// How many are meant, as far as it decides how to look for them.
-    private enum Number {
-        /// The table of counts knows.
-        case counted(Int)
-        /// So few that they were counted.
-        case few(Int)
-        case many
-    }
-
-    /// One reading of the list.
+    /// One reading of the list. Pages are one longer than asked for, if there are so many.
     private struct Reader {
         let filter: UserFilter
         let page: Page
@@ -52,230 +47,313 @@ enum ReadUsers {
         let order: Query
         let database: Database
 
+        func read() async throws -> ([Account], Total) {
+            if filter.isByDay { return try await counted() }
+            if let search = filter.search, !filter.isNarrow {
+                let isRare = filter.isOfKind ? try await number(rows(known)[0]) <= fetchedMax : false
+                return try await isRare ? narrow() : searched(search)
+            }
+            return try await narrow()
+        }
+
         /// Plans for these values: a plan for any values cannot tell a range that holds nobody from one that holds all.
-        private func rows(_ query: Query) async throws -> Rows {
-            try await database.pipeline([
-                "SELECT set_config('plan_cache_mode', 'force_custom_plan', true) AS mode", query,
-            ])[1]
+        private func rows(_ queries: Query...) async throws -> [Rows] {
+            let plans: Query = "SELECT set_config('plan_cache_mode', 'force_custom_plan', true) AS mode"
+            return Array(try await database.pipeline([plans] + queries).dropFirst())
         }
 
-        private func count(_ source: Query, max: Int) async throws -> Int {
-            let found = try await rows(
-                "SELECT count(*) AS n FROM (SELECT FROM (\(fragment: source)) AS c LIMIT \(max)) AS counted")
-            return try found.first.map { try $0["n"] } ?? 0
+        private func number(_ rows: Rows) throws -> Int { try rows.first.map { try $0["n"] } ?? 0 }
+
+        /// How many there are of the kinds.
+        private var known: Query {
+            """
+            SELECT coalesce(sum(n), 0)::bigint AS n, false AS is_capped FROM user_counts
+            WHERE \(fragment: kinds(filter, "kinds"))
+            """
         }
 
-        func number() async throws -> Number {
-            if filter.isCounted {
-                let found = try await database.queryOne(
-                    "SELECT coalesce(sum(n), 0)::bigint AS n FROM user_counts u WHERE \(fragment: kinds(filter))")
-                return .counted(try found.map { try $0["n"] } ?? 0)
+        /// Kinds and days of creation.
+        private func counted() async throws -> ([Account], Total) {
+            let counting = filter.isCreatedWithin ? ofDays() : known
+            let isInOrder = !filter.isOfKind && (filter.order == .createdAt || !filter.isCreatedWithin)
+            if isInOrder, page.offset <= walkedMax / 4 {
+                let found = try await rows(counting, shown(inOrder))
+                return (try found[1].map(AccountStore.account), try await total(found[0]))
             }
-            let found = try await count(everybody(max: sortedMax + 1), max: sortedMax + 1)
-            return found <= sortedMax ? .few(found) : .many
+            let counts = try await rows(counting)[0]
+            let count = try number(counts)
+            if count == 0 { return ([], .exact(0)) }
+            return (try await accounts(count, isInOrder: isInOrder), try await total(counts))
         }
 
-        /// What a search finds, if that is few: gathered, counted and sorted at once, since the index of words takes its
-        /// time. nil for what many are called, or without a search.
-        func searched() async throws -> ([Account], Number)? {
-            guard let search = filter.search else { return nil }
-            if let starts = beginning(search, max: sortedMax + 1) {
-                guard try await count(starts, max: sortedMax + 1) <= sortedMax else { return nil }
+        private func total(_ counts: Rows) async throws -> Total {
+            let count = try number(counts)
+            let isCapped = try counts.first.map { try $0.decode("is_capped", as: Bool.self) } ?? false
+            return isCapped ? try await estimate(["TRUE"], atLeast: count) : .exact(count)
+        }
+
+        private func accounts(_ count: Int, isInOrder: Bool) async throws -> [Account] {
+            let fewMax = filter.isCreatedWithin || UserKinds.areRare(filter) ? gatheredMax : fetchedMax
+            if !isInOrder, count <= fewMax { return try await accounts(sorted) }
+            if page.offset > walkedMax / 4, isOfWholeDays {
+                if filter.order == .createdAt { return try await accounts(fromItsDay) }
+                if !filter.isCreatedWithin { return try await accounts(fromNearerEnd(of: count)) }
             }
-            let most = sortedMax + 1
-            let found = try await rows(
+            if isInOrder { return try await accounts(inOrder) }
+            // Those created within some days are rarely spread over another order of time.
+            if filter.isCreatedWithin, [.updatedAt, .lastLogin].contains(filter.order), count <= 4 * gatheredMax {
+                return try await accounts(sorted)
+            }
+            if let near = try await walked("TRUE") { return near }
+            return try await accounts(count <= lateMax ? sorted : inOrder)
+        }
+
+        /// The people `ids` finds.
+        private func accounts(_ ids: Query) async throws -> [Account] {
+            try await rows(shown(ids))[0].map(AccountStore.account)
+        }
+
+        /// Nothing says how many; few, as a rule.
+        private func narrow() async throws -> ([Account], Total) {
+            let judged = filter.search.map(judged) ?? "TRUE"
+            let (accounts, count) = try await gathered([judged], max: gatheredMax + 1)
+            if count <= gatheredMax { return (accounts, .exact(count)) }
+            let counting: Query =
+                "SELECT count(*) AS n FROM (\(fragment: everybody) AND \(fragment: judged) LIMIT \(countedMax + 1)) AS u"
+            let counted = try await number(rows(counting)[0])
+            let total: Total =
+                counted <= countedMax ? .exact(counted) : try await estimate([judged], atLeast: counted)
+            if let near = try await walked(judged) { return (near, total) }
+            return (try await gathered([judged], max: lateMax).accounts, total)
+        }
+
+        private func searched(_ search: UserSearch) async throws -> ([Account], Total) {
+            let sources = sources(search)
+            let (accounts, count) = try await gathered(sources, max: searchedMax + 1)
+            if count <= searchedMax { return (accounts, .exact(count)) }
+            let total = try await estimate(sources, atLeast: count)
+            if let near = try await walked(judged(search)) { return (near, total) }
+            return (try await gathered(sources, max: lateMax).accounts, total)
+        }
+
+        /// All who are meant but for a search, with what they are sorted by. To be continued with AND.
+        private var everybody: Query {
+            "SELECT u.id, \(fragment: column(filter.order)) FROM users u WHERE \(fragment: conditions(filter))"
+        }
+
+        /// A page of those whom any of `sources` finds, at most `max`, and how many these are. Each source leaves out whom
+        /// an earlier one found, which costs less than to sort for what is there twice. The row of the count is there even
+        /// if the page is empty.
+        private func gathered(_ sources: [Query], max: Int) async throws -> (accounts: [Account], count: Int) {
+            var all: Query?
+            var found: [Query] = []
+            for source in sources {
+                let others = found.reduce("" as Query) { "\(fragment: $0) AND (\(fragment: $1)) IS NOT TRUE" }
+                let part: Query =
+                    "(\(fragment: everybody) AND \(fragment: source)\(fragment: others) LIMIT \(max))"
+                all = all.map { "\(fragment: $0) UNION ALL \(fragment: part)" } ?? part
+                found.append(source)
+            }
+            guard let all else { return ([], 0) }
+            let listed = try await rows(
                 """
-                SELECT \(fragment: AccountStore.columns), u.gathered, u.meant FROM (
-                    SELECT u.*, m.gathered, count(*) OVER () AS meant FROM (
-                        SELECT g.id, count(*) OVER () AS gathered FROM (\(fragment: ids(search, max: most))) AS g
-                    ) AS m JOIN users u ON u.id = m.id WHERE \(fragment: conditions(filter)) OFFSET 0) AS u
-                WHERE TRUE \(fragment: seek)
+                WITH meant AS MATERIALIZED (SELECT * FROM (\(fragment: all)) AS u LIMIT \(max))
+                SELECT c.n, p.* FROM (SELECT count(*) AS n FROM meant) AS c LEFT JOIN (
+                    SELECT \(fragment: AccountStore.columns), \(fragment: column(filter.order)) AS place FROM (
+                        SELECT u.id FROM meant u WHERE TRUE \(fragment: seek)
+                        ORDER BY \(fragment: order) LIMIT \(page.size + 1) OFFSET \(page.offset)) AS p
+                    JOIN users u ON u.id = p.id) AS p ON TRUE
+                ORDER BY \(fragment: filter.descending ? "p.place DESC, p.id DESC" : "p.place, p.id")
+                """)[0]
+            let accounts = try listed.compactMap { row in
+                try row.decode("id", as: UserID?.self) == nil ? nil : try AccountStore.account(row)
+            }
+            return (accounts, try number(listed))
+        }
+
+        /// A page of all who are meant. They are found first and sorted then: OFFSET 0 keeps the two apart.
+        private var sorted: Query {
+            """
+            SELECT u.id FROM (\(fragment: everybody) OFFSET 0) AS u WHERE TRUE \(fragment: seek)
+            ORDER BY \(fragment: order) LIMIT \(page.size + 1) OFFSET \(page.offset)
+            """
+        }
+
+        /// A page found by walking the order past those who are not meant; nil when it was not found in time. Ordered at
+        /// each step, or the walk would not end with the page.
+        private func walked(_ judged: Query) async throws -> [Account]? {
+            let needed = page.offset + page.size + 1
+            guard needed < walkedMax / 4 else { return nil }
+            let near = try await accounts(
+                """
+                SELECT u.id FROM (SELECT u.* FROM users u WHERE \(fragment: range(filter, filter.order)) \(fragment: seek)
+                                  ORDER BY \(fragment: order) LIMIT \(min(walkedMax, 1_000 * needed))) AS u
+                WHERE \(fragment: conditions(filter)) AND \(fragment: judged)
                 ORDER BY \(fragment: order) LIMIT \(page.size + 1) OFFSET \(page.offset)
                 """)
-            guard let first = found.first else {
-                // Nothing here says nothing of other pages, nor of those whom a filter leaves of many.
-                return filter.isOnlySearched && page.offset == 0 && page.cursor == nil ? ([], .few(0)) : nil
-            }
-            guard try first.decode("gathered", as: Int.self) <= sortedMax else { return nil }
-            return (try found.map(AccountStore.account), .few(try first["meant"]))
+            return near.count > page.size ? near : nil
         }
 
-        /// All who are meant, in no order. Of a search at most `max` from each index.
-        private func everybody(max: Int) -> Query {
-            let condition = conditions(filter)
-            guard let search = filter.search else { return "SELECT u.* FROM users u WHERE \(fragment: condition)" }
+        /// A page in an order that most of those are meant who stand in it, or that knows where they begin.
+        private var inOrder: Query {
+            """
+            SELECT u.id FROM users u WHERE \(fragment: conditions(filter)) \(fragment: seek)
+            ORDER BY \(fragment: order) LIMIT \(page.size + 1) OFFSET \(page.offset)
+            """
+        }
+
+        /// The people with these ids, in the list's order: whoever is passed over is never read from the table.
+        private func shown(_ ids: Query) -> Query {
+            """
+            SELECT \(fragment: AccountStore.columns) FROM (\(fragment: ids)) AS p JOIN users u ON u.id = p.id
+            ORDER BY \(fragment: order)
+            """
+        }
+
+        // MARK: Far pages
+
+        /// A far page in the order of creation: the days before it are passed over by their counts.
+        private var fromItsDay: Query {
+            let days: Query = filter.descending ? "d.day DESC" : "d.day"
+            let begin: Query =
+                filter.descending
+                ? "u.created_at < (at.day + 1)::timestamp AT TIME ZONE 'UTC'"
+                : "u.created_at >= at.day::timestamp AT TIME ZONE 'UTC'"
             return """
-                SELECT u.* FROM (\(fragment: ids(search, max: max))) AS m JOIN users u ON u.id = m.id
-                WHERE \(fragment: condition)
+                SELECT u.id FROM (
+                    SELECT d.day, \(page.offset) - d.before AS skipped FROM (
+                        SELECT d.day, sum(d.n) AS n, sum(sum(d.n)) OVER (ORDER BY \(fragment: days)) - sum(d.n) AS before
+                        FROM user_days d WHERE \(fragment: wholeDays) GROUP BY d.day) AS d
+                    WHERE d.before + d.n > \(page.offset) ORDER BY \(fragment: days) LIMIT 1) AS at
+                CROSS JOIN LATERAL (
+                    SELECT u.id FROM users u WHERE \(fragment: conditions(filter)) AND \(fragment: begin)
+                    ORDER BY \(fragment: order) LIMIT \(page.size + 1) OFFSET at.skipped) AS u
                 """
         }
 
-        /// A far page lies beyond any walk worth repeating.
-        private var isFar: Bool { filter.search == nil && page.offset >= walkedMax / 2 }
+        /// A far page in another order: through its index from whichever end is nearer.
+        private func fromNearerEnd(of count: Int) -> Query {
+            guard page.offset > count / 2 else { return inOrder }
+            let all: Query = "(SELECT coalesce(sum(n), 0) FROM user_counts WHERE \(fragment: kinds(filter, "kinds")))"
+            return """
+                SELECT u.id FROM users u WHERE \(fragment: conditions(filter))
+                ORDER BY \(fragment: ordering(filter, descending: !filter.descending))
+                LIMIT greatest(0, least(\(page.size + 1), \(fragment: all) - \(page.offset)))
+                OFFSET greatest(0, \(fragment: all) - \(page.offset + page.size + 1))
+                """
+        }
 
-        /// One more than the page holds, if there are so many.
-        func accounts(_ number: Number) async throws -> [Account] {
-            switch number {
-            case .counted(0), .few(0): return []
-            case .few: return try await sorted(everybody(max: sortedMax + 1))
-            case .counted(let count) where count <= sortedMax: return try await sorted(everybody(max: 0))
-            case .counted where filter.isEmpty: return try await walked()
-            case .counted where isFar, .many where isFar: return try await walked()
-            case .counted, .many:
-                // Ordered at each step, or the walk would not end with the page.
-                let near = try await sorted(
-                    """
-                    SELECT u.* FROM (SELECT u.* FROM users u WHERE TRUE \(fragment: seek)
-                                     ORDER BY \(fragment: order) LIMIT \(walkedMax)) AS u
-                    WHERE \(fragment: conditions(filter)) AND \(fragment: filter.search.map(judged) ?? "TRUE")
-                    ORDER BY \(fragment: order)
-                    """)
-                return near.count > page.size ? near : try await sorted(everybody(max: exactMax))
+        // MARK: Counting
+
+        /// Whether the range of creation begins and ends with a day, which the table of days knows all of.
+        private var isOfWholeDays: Bool {
+            [filter.created.from, filter.created.until].allSatisfy { $0?.isMidnight ?? true }
+        }
+
+        /// What the table of days has of the days that lie wholly within the range.
+        private var wholeDays: Query {
+            var condition = kinds(filter, "d.kinds")
+            if let from = filter.created.from {
+                condition = "\(fragment: condition) AND d.day >= user_day(\(from.nextMidnight))"
             }
-        }
-
-        /// A page of those `source` finds. They are found first and sorted then: OFFSET 0 keeps the two apart.
-        private func sorted(_ source: Query) async throws -> [Account] {
-            try await rows(
-                """
-                SELECT \(fragment: AccountStore.columns) FROM (\(fragment: source) OFFSET 0) AS u
-                WHERE TRUE \(fragment: seek)
-                ORDER BY \(fragment: order) LIMIT \(page.size + 1) OFFSET \(page.offset)
-                """
-            ).map(AccountStore.account)
-        }
-
-        /// A page in its order: the ids first, which an order's index has, so that a far page reads nobody it does not show.
-        private func walked() async throws -> [Account] {
-            try await rows(
-                """
-                SELECT \(fragment: AccountStore.columns) FROM (
-                    SELECT u.id FROM users u WHERE \(fragment: conditions(filter)) \(fragment: seek)
-                    ORDER BY \(fragment: order) LIMIT \(page.size + 1) OFFSET \(page.offset)) AS p
-                JOIN users u ON u.id = p.id ORDER BY \(fragment: order)
-                """
-            ).map(AccountStore.account)
-        }
-
-        func total(_ number: Number) async throws -> Total {
-            switch number {
-            case .counted(let count), .few(let count): return .exact(count)
-            case .many: break
+            if let until = filter.created.until {
+                condition = "\(fragment: condition) AND d.day < user_day(\(until.lastMidnight))"
             }
-            let max = exactMax + 1
-            let found =
-                if let search = filter.search, filter.isOnlySearched {
-                    try await count(ids(search, max: max), max: max)
-                } else {
-                    try await count(everybody(max: max), max: max)
-                }
-            guard found > exactMax else { return .exact(found) }
-            // Of a search the plan knows little; so many there are at least.
-            guard filter.search == nil else { return .estimate(found) }
-            let plan = try await database.queryOne("EXPLAIN (FORMAT JSON) \(fragment: everybody(max: max))")
-            let json = try plan.map { try JSON.parse($0.decode(0, as: String.self)) }
-            return .estimate(Swift.max(found, json?[0]?["Plan"]?["Plan Rows"]?.int ?? found))
+            return condition
+        }
+
+        /// How many were created within the range: whole days by their counts, the hours at its ends one by one.
+        private func ofDays() -> Query {
+            let (from, until) = filter.created
+            let isWithinOne = from.map { from in until.map { $0.lastMidnight < from.nextMidnight } ?? false } ?? false
+            let whole: Query =
+                isWithinOne
+                ? "SELECT 0::bigint AS n"
+                : "SELECT coalesce(sum(d.n), 0)::bigint AS n FROM user_days d WHERE \(fragment: wholeDays)"
+            return """
+                SELECT d.n + a.n + b.n AS n, greatest(a.n, b.n) > \(countedMax) AS is_capped
+                FROM (\(fragment: whole)) AS d,
+                    (\(fragment: ofHours(from, isWithinOne ? until : from?.nextMidnight))) AS a,
+                    (\(fragment: ofHours(isWithinOne ? nil : until?.lastMidnight, until))) AS b
+                """
+        }
+
+        private func ofHours(_ from: Instant?, _ until: Instant?) -> Query {
+            guard let from, let until, from < until else { return "SELECT 0::bigint AS n" }
+            return """
+                SELECT count(*) AS n FROM (
+                    SELECT FROM users u WHERE \(fragment: kinds(filter, "u.kinds"))
+                        AND u.created_at >= \(from) AND u.created_at < \(until) LIMIT \(countedMax + 1)) AS u
+                """
+        }
+
+        /// What the plan thinks of the source that finds most.
+        private func estimate(_ sources: [Query], atLeast: Int) async throws -> Total {
+            let plans = try await database.pipeline(
+                sources.map { "EXPLAIN (FORMAT JSON) \(fragment: everybody) AND \(fragment: $0)" })
+            let guesses = try plans.map { plan in
+                let json = try plan.first.map { try JSON.parse($0.decode(0, as: String.self)) }
+                return json?[0]?["Plan"]?["Plan Rows"]?.int ?? 0
+            }
+            return .estimate(guesses.reduce(atLeast, max))
         }
     }
 
     // MARK: Searching
 
-    /// Every person the search means, at most `max` from each index: each is read no further than that.
-    private static func ids(_ search: UserSearch, max: Int) -> Query {
-        let sources = [beginning(search, max: max), named(search, max)].compactMap { $0 }
-        guard let first = sources.first else { return "SELECT u.id FROM users u WHERE FALSE" }
-        return sources.dropFirst().reduce(first) { "\(fragment: $0) UNION \(fragment: $1)" }
-    }
-
-    /// People of whom something begins so.
-    private static func beginning(_ search: UserSearch, max: Int) -> Query? {
+    /// Conditions of which each finds some whom the search means, and an index that begins where they do; all together find
+    /// everybody.
+    private static func sources(_ search: UserSearch) -> [Query] {
         switch search {
         case .digits(let digits):
-            """
-            \(fragment: begins("u.phone_digits", digits, max)) UNION \(fragment: begins("u.email_folded", digits, max))
-            UNION \(fragment: begins("u.username_folded", digits, max))
-            """
+            [begins("u.phone_digits", digits), begins("u.email_folded", digits), begins("u.username_folded", digits)]
         case .word(let word):
-            """
-            \(fragment: begins("u.email_folded", word, max)) UNION \(fragment: begins("u.username_folded", word, max))
-            UNION \(fragment: begins("u.first_name_folded", word, max))
-            UNION \(fragment: begins("u.last_name_folded", word, max))
-            """
-        case .words: nil
+            [begins("u.email_folded", word), begins("u.username_folded", word)] + names(search)
+                + [inner(search)]
+        case .words: names(search) + [inner(search)]
         }
     }
 
-    private static func begins(_ column: Query, _ text: String, _ max: Int) -> Query {
-        """
-        (SELECT u.id FROM users u WHERE \(fragment: column) >= \(text) AND \(fragment: column) < \(text + TextRange.end) LIMIT \(max))
-        """
-    }
-
-    /// People with words in their name that begin so. A short beginning alone is that of too many; those are found at the
-    /// beginning of either name, as above.
-    private static func named(_ search: UserSearch, _ max: Int) -> Query? {
-        switch search {
-        case .digits: return nil
-        case .word(let word) where word.unicodeScalars.count < UserSearch.gatheredMin: return nil
-        case .word, .words: break
-        }
-        return """
-            (SELECT u.id FROM users u
-             WHERE to_tsvector('simple', u.first_name || ' ' || u.last_name) @@
-                   \(UserSearch.query(search.words))::tsquery
-             LIMIT \(max))
-            """
-    }
-
-    /// The same as `ids` says, judged person by person.
+    /// The same judged person by person, of what the indexes of the orders hold.
     private static func judged(_ search: UserSearch) -> Query {
-        func begins(_ column: Query, _ text: String) -> Query { "starts_with(\(fragment: column), \(text))" }
-        func holds(_ word: String) -> Query {
-            "strpos(' ' || u.first_name_folded || ' ' || u.last_name_folded, \(" " + word)) > 0"
-        }
-        switch search {
-        case .digits(let digits):
+        let sources = sources(search)
+        let any = sources.dropFirst().reduce(sources[0]) { "\(fragment: $0) OR \(fragment: $1)" }
+        return "(\(fragment: any)) IS TRUE"
+    }
+
+    private static func begins(_ column: Query, _ text: String) -> Query {
+        "(\(fragment: column) >= \(text) AND \(fragment: column) < \(text + TextRange.end))"
+    }
+
+    /// Names that begin so. The index of either part has the other beside it; the plan knows which begins more rarely.
+    private static func names(_ search: UserSearch) -> [Query] {
+        search.names.map { name in
+            if name.last.isEmpty { return begins("u.first_name_folded", name.first) }
+            if name.first.isEmpty { return begins("u.last_name_folded", name.last) }
             return """
-                (\(fragment: begins("u.phone_digits", digits)) IS TRUE OR \(fragment: begins("u.email_folded", digits))
-                 OR \(fragment: begins("u.username_folded", digits)))
+                (\(fragment: begins("u.first_name_folded", name.first))
+                 AND \(fragment: begins("u.last_name_folded", name.last)))
                 """
-        case .word(let word):
-            return """
-                (\(fragment: begins("u.email_folded", word)) OR \(fragment: begins("u.username_folded", word))
-                 OR \(fragment: holds(word)))
-                """
-        case .words(let words):
-            return words.dropFirst().reduce(holds(words[0])) { "\(fragment: $0) AND \(fragment: holds($1))" }
         }
+    }
+
+    /// People with more words in their name.
+    private static func inner(_ search: UserSearch) -> Query {
+        """
+        (u.has_inner_words AND to_tsvector('simple', u.first_name_folded || ' ' || u.last_name_folded) @@
+            \(UserSearch.query(search.words))::tsquery)
+        """
     }
 
     // MARK: Conditions
 
-    /// Kinds stand in the text, not as parameters: only then does the plan know which are rare.
-    private static func kinds(_ filter: UserFilter) -> Query {
-        var condition: Query = "TRUE"
-        func add(_ part: Query) { condition = "\(fragment: condition) AND \(fragment: part)" }
-        switch filter.role {
-        case .admin: add("u.role = 'admin'")
-        case .user: add("u.role = 'user'")
-        case .agent: add("u.role = 'agent'")
-        case nil: break
-        }
-        switch filter.status {
-        case .active: add("u.status = 'active'")
-        case .inactive: add("u.status = 'inactive'")
-        case .suspended: add("u.status = 'suspended'")
-        case nil: break
-        }
-        if let active = filter.isActive { add(active ? "u.status = 'active'" : "u.status <> 'active'") }
-        if let staff = filter.isStaff { add(staff ? "u.is_staff" : "NOT u.is_staff") }
-        if let superuser = filter.isSuperuser { add(superuser ? "u.is_superuser" : "NOT u.is_superuser") }
-        if let verified = filter.isVerified { add(verified ? "u.is_verified" : "NOT u.is_verified") }
-        return condition
+    /// The codes are what a plan knows the frequency of.
+    private static func kinds(_ filter: UserFilter, _ column: Query) -> Query {
+        UserKinds.codes(filter).map { "\(fragment: column) = ANY(\($0))" } ?? "TRUE"
     }
 
     private static func conditions(_ filter: UserFilter) -> Query {
-        var condition = kinds(filter)
+        var condition = kinds(filter, "u.kinds")
         func add(_ part: Query) { condition = "\(fragment: condition) AND \(fragment: part)" }
         if let only = filter.only { add("u.id = \(only)") }
         if let email = filter.email { add("u.email_folded = \(email)") }
@@ -286,13 +364,26 @@ enum ReadUsers {
         if let workspace = filter.workspace {
             add("u.id IN (SELECT m.user_id FROM memberships m WHERE m.workspace_id = \(workspace))")
         }
-        if let from = filter.created.from { add("u.created_at >= \(from)") }
-        if let until = filter.created.until { add("u.created_at < \(until)") }
-        if let from = filter.updated.from { add("u.updated_at >= \(from)") }
-        if let until = filter.updated.until { add("u.updated_at < \(until)") }
-        if let from = filter.loggedIn.from { add("\(fragment: column(.lastLogin)) >= \(from)") }
-        if let until = filter.loggedIn.until {
-            add("\(fragment: column(.lastLogin)) < \(until) AND u.last_login IS NOT NULL")
+        for order in [UserFilter.Order.createdAt, .updatedAt, .lastLogin] { add(range(filter, order)) }
+        return condition
+    }
+
+    /// The range asked for of the time an order goes by.
+    private static func range(_ filter: UserFilter, _ order: UserFilter.Order) -> Query {
+        let (from, until) =
+            switch order {
+            case .createdAt: filter.created
+            case .updatedAt: filter.updated
+            case .lastLogin: filter.loggedIn
+            case .email, .username, .firstName, .lastName: (nil, nil) as (from: Instant?, until: Instant?)
+            }
+        var condition: Query = "TRUE"
+        func add(_ part: Query) { condition = "\(fragment: condition) AND \(fragment: part)" }
+        if let from { add("\(fragment: column(order)) >= \(from)") }
+        if let until {
+            add("\(fragment: column(order)) < \(until)")
+            // Who never logged in did so before nothing.
+            if order == .lastLogin { add("u.last_login_order > '-infinity'") }
         }
         return condition
     }
@@ -311,9 +402,9 @@ enum ReadUsers {
         }
     }
 
-    private static func ordering(_ filter: UserFilter) -> Query {
+    private static func ordering(_ filter: UserFilter, descending: Bool) -> Query {
         let column = column(filter.order)
-        return filter.descending ? "\(fragment: column) DESC, u.id DESC" : "\(fragment: column), u.id"
+        return descending ? "\(fragment: column) DESC, u.id DESC" : "\(fragment: column), u.id"
     }
 
     private static func value(of account: Account, _ order: UserFilter.Order) -> JSON {
@@ -345,4 +436,16 @@ enum ReadUsers {
             ? "AND (\(fragment: column), u.id) < (\(fragment: bound), \(id))"
             : "AND (\(fragment: column), u.id) > (\(fragment: bound), \(id))"
     }
+}
+
+extension Instant {
+    private static let day: Int64 = 86_400_000_000
+
+    /// The last midnight (UTC), this one if it is one.
+    fileprivate var lastMidnight: Instant {
+        let past = microseconds % Self.day
+        return Instant(microseconds: microseconds - (past < 0 ? past + Self.day : past))
+    }
+    fileprivate var nextMidnight: Instant { isMidnight ? self : lastMidnight + .seconds(86_400) }
+    fileprivate var isMidnight: Bool { microseconds % Self.day == 0 }
 }

@@ -65,22 +65,24 @@ struct UserFilter: Sendable {
     }
 
     /// Whether the table of counts knows how many there are.
-    var isCounted: Bool { search == nil && !isNarrowed }
-    /// Whether a search is all that was asked for.
-    var isOnlySearched: Bool { !isNarrowed && !isOfKind }
-    /// Whether everybody is asked for.
-    var isEmpty: Bool { isCounted && !isOfKind }
+    var isCounted: Bool { isByDay && !isCreatedWithin }
+    /// Whether the tables of counts know how many there are of whole days.
+    var isByDay: Bool { search == nil && !isNarrow && !isWithin([updated, loggedIn]) }
+    var isCreatedWithin: Bool { isWithin([created]) }
 
-    private var isOfKind: Bool {
+    /// Whether a kind is asked for.
+    var isOfKind: Bool {
         let kinds: [Any?] = [role, status, isActive, isStaff, isSuperuser, isVerified]
         return kinds.contains { $0 != nil }
     }
 
-    private var isNarrowed: Bool {
-        let others: [Any?] = [
-            only, email, username, firstName, lastName, phone, workspace, created.from, created.until, updated.from,
-            updated.until, loggedIn.from, loggedIn.until,
-        ]
+    /// Whether something is asked for that few share.
+    var isNarrow: Bool {
+        let others: [Any?] = [only, email, username, firstName, lastName, phone, workspace]
         return others.contains { $0 != nil }
+    }
+
+    private func isWithin(_ ranges: [(from: Instant?, until: Instant?)]) -> Bool {
+        ranges.contains { $0.from != nil || $0.until != nil }
     }
 }

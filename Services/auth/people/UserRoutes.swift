@@ -10,9 +10,9 @@ extension Accounts {
             .get(
                 "/api/users/users/", "List people",
                 detail:
-                    "Staff see everybody, everybody else themselves. `count` is exact up to 100,000 and wherever only "
-                    + "kinds (role, status, is_…) are asked for; beyond, `count_is_estimate` is true. `next` leads on "
-                    + "without skipping, however far.",
+                    "Staff see everybody, everybody else themselves. `count` is exact for kinds (role, status, is_…) and "
+                    + "days of creation, for other filters up to 20,000 and for a search up to 2,500; beyond, "
+                    + "`count_is_estimate` is true. `next` leads on without skipping, however far.",
                 access: .may(.readUsers), query: UserSchemas.query,
                 returns: .ok(.results(of: Schemas.user, mayEstimate: true)),
                 handler: listUsers),

@@ -8,8 +8,6 @@ enum UserSearch: Sendable, Equatable {
     case word(String)
     case words([String])
 
-    /// Beginnings shorter than this are not gathered from the index of words.
-    static let gatheredMin = 3
     private static let wordsMax = 8
 
     /// nil for nothing but white space.
@@ -31,6 +29,33 @@ enum UserSearch: Sendable, Equatable {
         case .digits(let text), .word(let text): [text]
         case .words(let words): words
         }
+    }
+
+    /// The ways a name of two words can hold these: how its first and its last name have to begin. None for three words of
+    /// which no two begin alike, since a name like that has no room for them.
+    var names: [Name] {
+        var names: [Name] = [Name(first: "", last: "")]
+        for word in words {
+            names = names.flatMap { name in
+                [
+                    Self.longer(name.first, word).map { Name(first: $0, last: name.last) },
+                    Self.longer(name.last, word).map { Name(first: name.first, last: $0) },
+                ].compactMap { $0 }
+            }
+            names = names.reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
+        }
+        return names
+    }
+
+    struct Name: Sendable, Equatable {
+        var first: String
+        var last: String
+    }
+
+    /// What a name begins with that begins with both.
+    private static func longer(_ one: String, _ other: String) -> String? {
+        if one.hasPrefix(other) { return one }
+        return other.hasPrefix(one) ? other : nil
     }
 
     /// A text-search query that wants a beginning of each word. Quoted, so that no word can be an operator.
