@@ -47,7 +47,8 @@ struct AddressRange: Sendable, Hashable {
         if parts.count == 1 {
             bits = octets.count * 8
         } else {
-            guard let bits = Int(parts[1]), (0...octets.count * 8).contains(bits), parts[1].allSatisfy(\.isNumber) else {
+            guard let bits = Int(parts[1]), (0...octets.count * 8).contains(bits), parts[1].allSatisfy(\.isNumber)
+            else {
                 return nil
             }
             self.bits = bits

@@ -210,7 +210,9 @@ import Testing
         #expect(caller("fe80::1", "2001:db8::7") == "fe80::1")
     }
 
-    @Test(arguments: ["10.0.0.0/33", "10.0.0/8", "10.0.0.0/-1", "10.0.0.0/8/8", "proxy.example", "fd00::/129", "10.0.0.0/"])
+    @Test(arguments: [
+        "10.0.0.0/33", "10.0.0/8", "10.0.0.0/-1", "10.0.0.0/8/8", "proxy.example", "fd00::/129", "10.0.0.0/",
+    ])
     func `what is neither an address nor a range is refused`(_ text: String) {
         #expect(TrustedProxies(text) == nil)
     }
