@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from .people import Person, unique, unique_number
+from .people import Person, checked, unique, unique_number
 
 METHODS = {"get", "post", "put", "patch", "delete"}
 
@@ -100,13 +100,15 @@ def furnished(platform, carrier) -> Owned:
     member = Person.registered(platform).user["id"]
     person.post(f"/api/workspaces/workspaces/{person.workspace}/add_users/", {"user_ids": [member]})
     session = person.get("/api/auth/sessions/")["results"][0]["id"]
+    job = checked(person.ask("POST", "/api/v1/analytics/export", {"format": "csv", "report_type": "overview"},
+                             headers={"Prefer": "respond-async"}), 202)["status_url"].rsplit("/", 1)[1]
     key = person.post("/api/auth/api-keys/", {"name": "a key", "scopes": ["read"]}, 201)["id"]
     return Owned(person, by_parameter={
         "call_id": call_id, "escalation_id": escalation, "agent_id": human, "entry_id": entry, "business_id": config,
         "agents/id": agent, "phone-numbers/id": number["id"], "plans/id": plan, "session_id": session, "key_id": key,
         # Whom an admin deletes below; not the owner of everything else.
         "users/id": Person.registered(platform).user["id"], "blacklist/id": blocked,
-        "workspaces/id": person.workspace, "invitations/id": invitation, "user_id": member, "version": 1,
+        "workspaces/id": person.workspace, "invitations/id": invitation, "user_id": member, "version": 1, "job_id": job,
     }, by_field={
         "business_id": config, "template_id": agent, "agent": agent, "agent_id": human, "workspace": person.workspace,
         "workspace_id": person.workspace, "phone_number_ids": [number["id"]], "from_number": number["phone_number"],
