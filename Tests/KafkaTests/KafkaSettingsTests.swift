@@ -24,10 +24,10 @@ import Testing
         #expect(value("enable.auto.offset.store", in: options) == "false")
     }
 
-    @Test func `installations that share a cluster share neither topics nor groups`() {
+    @Test func `installations that share a cluster share no topics`() {
         let settings = KafkaSettings(brokers: "a:1", clientID: "test", topicPrefix: "blue.")
         #expect(settings.onBroker("telephony.calls") == "blue.telephony.calls")
-        #expect(value("group.id", in: settings.consumer(group: "telephony")) == "blue-telephony")
+        #expect(settings.inProgram("blue.telephony.calls") == "telephony.calls")
     }
 
     @Test func `options of librdkafka are given on, last, and a malformed one is complained of`() {

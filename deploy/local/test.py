@@ -196,6 +196,7 @@ def swift_tests(tally: Tally, sanitized: bool, only: str | None = None) -> bool:
         return True
     say("the Swift tests")
     with Platform("swift", only_infrastructure=True) as instance:
+        environment = swift_environment(instance)
         if sanitized or only:
             parts = [("swift", [])]
         else:
@@ -208,7 +209,7 @@ def swift_tests(tally: Tally, sanitized: bool, only: str | None = None) -> bool:
                 command += [word for pattern in USES_KAFKA for word in ("--skip", pattern)]
             if only:
                 command += ["--filter", only]
-            count_swift(tally, RESULTS / name, run(command, SWIFT_SECONDS, swift_environment(instance)))
+            count_swift(tally, RESULTS / name, run(command, SWIFT_SECONDS, environment))
     return True
 
 
