@@ -28,7 +28,11 @@ ABOUT_THE_CALLER = {
     "DELETE /api/auth/api-keys/{key_id}/", "GET /api/auth/totp/", "POST /api/auth/totp/", "DELETE /api/auth/totp/",
     "POST /api/auth/totp/confirm/", "POST /api/auth/totp/recovery-codes/", "POST /api/dashboard/user/change-password/",
     "POST /api/workspaces/invitations/accept/",
+    # A report is shown to whoever asked for it.
+    "GET /api/v1/analytics/export/{job_id}", "GET /api/v1/analytics/export/{job_id}/file",
 }
+# What they name only narrows down what is shown: another's things leave nothing of it.
+FILTERS = {"POST /api/v1/analytics/export"}
 SHARED = {"GET /api/subscriptions/plans/{id}/", "GET /api/subscriptions/plans/"}
 
 
