@@ -219,8 +219,11 @@ import Testing
             let relay = try await fixture.relay()
             let members = [try await fixture.consumer(), try await fixture.consumer()]
             try await fixture.publish(0..<150)
+            // One change of the group at a time: the embedded broker lets members wait who come while others still join.
+            try await fixture.eventuallyEffects(Array(0..<150))
             let third = try await fixture.consumer()
             try await fixture.publish(150..<300)
+            try await fixture.eventuallyEffects(Array(0..<300))
             await members[0].stop()
             try await fixture.publish(300..<400)
             try await fixture.eventuallyEffects(Array(0..<400))

@@ -78,8 +78,8 @@ def short_lived(platform, admin, tmp_path_factory) -> str:
 
 def cut(person: Person) -> str:
     """The person's token, once it counts no more: neither at the gateway nor at auth, which judges tokens sent to it."""
-    for path in ("/api/users/users/me/", "/api/auth/sessions/"):
-        eventually(lambda path=path: person.ask("GET", path).status_code == 401, 5, "the token is refused")
+    for method, path in (("POST", "/api/v1/ws/ticket"), ("GET", "/api/auth/sessions/")):
+        eventually(lambda: person.ask(method, path).status_code == 401, 5, "the token is refused")
     return person.token
 
 
