@@ -167,9 +167,4 @@ enum ReportJobStore {
         try await database.queryOne("SELECT bytes FROM report_parts WHERE job_id = \(job) AND part = \(part)")
             .map { try $0["bytes"] }
     }
-
-    /// Everything a person has asked for.
-    static func erase(_ user: UserID, _ tx: borrowing Transaction) async throws {
-        _ = try await tx.execute("DELETE FROM report_jobs WHERE user_id = \(user)")
-    }
 }
