@@ -33,7 +33,7 @@ import Testing
         ("Shared/Messaging/Relay.swift", "@testable import Access"),
         ("Services/billing/Plans.swift", "import Passwords"),
         ("Services/billing/Plans.swift", "import Auth"),
-        ("Services/telephony/Call.swift", "import CPostgres"),
+        ("Services/telephony/calls/Call.swift", "import CPostgres"),
         ("Services/auth/Passwords/Hash.swift", "import Postgres"),
         ("Gateway/Forward.swift", "import Postgres"),
         ("Gateway/Forward.swift", "import struct Foundation.Date"),
@@ -69,10 +69,10 @@ import Testing
         "\"\"\"\n DELETE FROM calls\n \"\"\"", #"let part: Query = "WHERE id = \(id)""#,
     ])
     func `SQL in a use case is found, and not in a store`(content: String) {
-        #expect(Places.sql(Source("Services/telephony/EndCall.swift", content)).count == 1)
+        #expect(Places.sql(Source("Services/telephony/calls/EndCall.swift", content)).count == 1)
         #expect(Places.sql(Source("Shared/Program/Program.swift", content)).count == 1)
         for path in [
-            "Services/telephony/CallStore.swift", "Services/telephony/ReadCalls.swift", "Shared/Messaging/Schema.swift",
+            "Services/telephony/calls/CallStore.swift", "Services/telephony/calls/ReadCalls.swift", "Shared/Messaging/Schema.swift",
         ] {
             #expect(Places.sql(Source(path, content)).isEmpty)
         }
@@ -81,7 +81,7 @@ import Testing
     @Test func `words that are no SQL are left alone`() {
         let content =
             #"// SELECT in a comment"# + "\n" + #"let a = "Select a plan", b = "DELETE", c = "update it", d = "FROM""#
-        #expect(Places.sql(Source("Services/telephony/EndCall.swift", content)).isEmpty)
+        #expect(Places.sql(Source("Services/telephony/calls/EndCall.swift", content)).isEmpty)
     }
 
     @Test(arguments: [
