@@ -276,7 +276,7 @@ def test_whoever_is_deleted_leaves_no_trace(platform, admin):
         assert report["waiting_for"] == [] and len(report["reports"]) == 6
     assert in_tables(platform, leaver.words) == []
     assert in_tables(platform, leaver.ids, ids=True) == []
-    # A reader may be told of a log's end before its last records.
+    # What was committed is published a moment later.
     eventually(lambda: in_compacted_topics(platform, leaver.words) == [], 20, "the topics say nothing of them")
     eventually(lambda: all(each.startswith("auth.revocations") for each in in_compacted_topics(platform, leaver.ids)), 20,
                "nor their ids, but for revocations")
