@@ -43,6 +43,7 @@ struct Forward: Sendable {
             } else {
                 lease = try await pool.lease(fresh: tries > 1, chosen: chosen.replica, tried: &tried)
             }
+            let wasKept = lease.connection.hasServed
             do {
                 var answer = try await lease.connection.exchange(
                     request.method, request.target, headers: headers, body: request.body, within: Self.answerSeconds,
@@ -58,8 +59,12 @@ struct Forward: Sendable {
                 // What was never answered may be sent again if doing it twice is doing it once, or if the server had
                 // closed an idle connection before it saw anything of a body we still hold.
                 let isRepeatable = request.method.isIdempotent && request.body.isEmpty
-                if lease.connection.hasServed { pool.abandoned(lease) } else { pool.broken(lease) }
-                if !lease.connection.hasServed { tried.insert(lease.replica) }
+                if wasKept {
+                    pool.abandoned(lease)
+                } else {
+                    pool.broken(lease)
+                    tried.insert(lease.replica)
+                }
                 guard isRepeatable, tries < Self.triesMax, !(error is Problem), pool.retries.spend() else {
                     throw Problem(
                         .upstreamUnavailable, "The part of the system that answers this broke off; try again shortly.",

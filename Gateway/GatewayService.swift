@@ -16,7 +16,7 @@ enum GatewayService {
             let internalPort = settings.int("INTERNAL_PORT", default: 8100, in: 0...65_535)
             let publicURL = settings.url("PUBLIC_URL", default: "http://localhost:8000")
             let kafka = KafkaSettings(settings, clientID: "gateway", log: log)
-            let upstreams = upstreams(settings)
+            let upstreams = Upstreams(upstreams(settings), log)
             let tokens = TokenVerifier(
                 .init(
                     keySetURLs: upstreams.urls(.auth), issuer: settings.string("JWT_ISSUER", default: publicURL),
@@ -69,6 +69,7 @@ enum GatewayService {
                 log: log)
             return [
                 hub,
+                upstreams,
                 tokens,
                 frames,
                 Server(
@@ -85,17 +86,16 @@ enum GatewayService {
         returns: .ok(.string), produces: "text/html"
     ) { _ in .html(200, Pages.live) }
 
-    private static func upstreams(_ settings: Settings) -> Upstreams {
-        var addresses: [Owner: [(host: String, port: Int)]] = [:]
+    private static func upstreams(_ settings: Settings) -> [Owner: [Endpoint]] {
+        var endpoints: [Owner: [Endpoint]] = [:]
         for (place, owner) in Owner.allCases.enumerated() {
-            // Inside, programs speak plain HTTP to each other.
             let given = settings.optional(owner.setting, "one or more http:// URLs, separated by commas") { text in
-                let replicas = text.split(separator: ",").map { Upstreams.address($0.filter { $0 != " " }) }
-                return replicas.isEmpty || replicas.contains { $0 == nil } ? nil : replicas.compactMap { $0 }
+                let replicas = text.split(separator: ",").map { Endpoint(url: $0.filter { $0 != " " }) }
+                return replicas.isEmpty || replicas.contains(nil) ? nil : replicas.compactMap { $0 }
             }
-            addresses[owner] = given ?? [("127.0.0.1", 8101 + place)]
+            endpoints[owner] = given ?? [Endpoint(host: "127.0.0.1", port: 8101 + place)]
         }
-        return Upstreams(addresses)
+        return endpoints
     }
 
     private static func tls(_ settings: Settings) -> TLS.Files? {

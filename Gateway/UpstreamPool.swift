@@ -16,13 +16,23 @@ final class UpstreamPool: @unchecked Sendable {
     private static let idleMax = 64
     private static let connectMax: Duration = .seconds(2)
 
-    init(_ owner: Owner, _ addresses: [(host: String, port: Int)]) {
+    init(_ owner: Owner, _ endpoints: [Endpoint]) {
         self.owner = owner
-        replicas = Replicas(addresses)
-        idle = addresses.map { _ in [] }
+        replicas = Replicas(endpoints)
+        idle = endpoints.map { _ in [] }
         failures = Metrics.shared.counter(
             "switchboard_upstream_failures_total", "Replicas that could not be reached or broke off.",
             ("program", owner.rawValue))
+    }
+
+    /// Takes on what the names stand for now; connections to who is gone are closed as they come to rest.
+    func follow(_ endpoints: [Endpoint]) {
+        replicas.follow(endpoints)
+        idle += Array(repeating: [], count: replicas.all.count - idle.count)
+        for (place, replica) in replicas.all.enumerated() where !replica.isListed {
+            for connection in idle[place] { connection.close() }
+            idle[place] = []
+        }
     }
 
     /// A connection in use; give it back with ``done(_:)`` or ``broken(_:)``, exactly once.
@@ -55,10 +65,10 @@ final class UpstreamPool: @unchecked Sendable {
         var next = chosen ?? replicas.choose(now: now, except: tried)
         while let replica = next {
             if !fresh, let kept = kept(of: replica) { return kept }
-            let address = replicas.all[replica]
+            let endpoint = replicas.all[replica].endpoint
             do {
                 let connection = try await Upstream.connect(
-                    host: address.host, port: address.port, deadline: Self.connectMax)
+                    host: endpoint.host, port: endpoint.port, deadline: Self.connectMax)
                 return Lease(connection: connection, replica: replica)
             } catch is CancellationError {
                 replicas.abandoned(replica)
@@ -77,7 +87,7 @@ final class UpstreamPool: @unchecked Sendable {
     /// The exchange went well: the connection is kept if it can carry another.
     func done(_ lease: Lease) {
         replicas.succeeded(lease.replica)
-        if lease.connection.isReusable, idle[lease.replica].count < Self.idleMax {
+        if lease.connection.isReusable, replicas.all[lease.replica].isListed, idle[lease.replica].count < Self.idleMax {
             idle[lease.replica].append(lease.connection)
         } else {
             lease.connection.close()
@@ -100,41 +110,5 @@ final class UpstreamPool: @unchecked Sendable {
     /// Counts a replica's work as ended well; its connection is somebody else's now.
     func finish(_ replica: Int) { replicas.succeeded(replica) }
 
-    var isReachable: Bool { replicas.all.contains { $0.outUntil <= now } }
-
     private var now: Double { Double(MonotonicClock.now()) / 1e9 }
-}
-
-/// Every program's pool, per loop.
-final class Upstreams: Sendable {
-    private let addresses: [Owner: [(host: String, port: Int)]]
-    private let lock = Lock()
-    // Guarded by `lock`. A handful of loops: walking them is quicker than a hash.
-    nonisolated(unsafe) private var loops: [(loop: ObjectIdentifier, pools: [UpstreamPool])] = []
-
-    init(_ addresses: [Owner: [(host: String, port: Int)]]) { self.addresses = addresses }
-
-    func pool(_ owner: Owner) -> UpstreamPool {
-        let loop = ObjectIdentifier(EventLoop.required())
-        return lock.withLock {
-            for known in loops where known.loop == loop { return known.pools[owner.place] }
-            let pools = Owner.allCases.map { UpstreamPool($0, addresses[$0] ?? []) }
-            loops.append((loop, pools))
-            return pools[owner.place]
-        }
-    }
-
-    func urls(_ owner: Owner) -> [String] { (addresses[owner] ?? []).map { "http://\($0.host):\($0.port)" } }
-
-    /// `http://host:port` of a setting.
-    static func address(_ url: String) -> (host: String, port: Int)? {
-        guard url.hasPrefix("http://") else { return nil }
-        let authority = url.dropFirst(7).prefix { $0 != "/" }
-        guard let colon = authority.lastIndex(of: ":") else { return (String(authority), 80) }
-        guard let port = Int(authority[authority.index(after: colon)...]), (1...65_535).contains(port) else {
-            return nil
-        }
-        let host = authority[..<colon].filter { $0 != "[" && $0 != "]" }
-        return (String(host), port)
-    }
 }

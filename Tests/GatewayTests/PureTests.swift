@@ -119,7 +119,11 @@ import Testing
 }
 
 @Suite struct ReplicasTests {
-    private func three() -> Replicas { Replicas([("a", 1), ("b", 2), ("c", 3)]) }
+    private let a = Endpoint(host: "a", port: 1)
+    private let b = Endpoint(host: "b", port: 2)
+    private let c = Endpoint(host: "c", port: 3)
+
+    private func three() -> Replicas { Replicas([a, b, c]) }
 
     @Test func `idle replicas take turns and busy ones are spared`() {
         var replicas = three()
@@ -130,7 +134,7 @@ import Testing
     }
 
     @Test func `a failed replica is left alone longer each time and is back after one success`() {
-        var replicas = Replicas([("a", 1), ("b", 2)])
+        var replicas = Replicas([a, b])
         var waits: [Double] = []
         for _ in 0..<8 {
             guard let index = replicas.choose(now: 1_000, except: [1]) else { break }
@@ -146,13 +150,38 @@ import Testing
     }
 
     @Test func `when all are out the first to return is tried rather than nobody`() {
-        var replicas = Replicas([("a", 1), ("b", 2)])
+        var replicas = Replicas([a, b])
         for now in [0.0, 0.1] {
             guard let index = replicas.choose(now: now) else { continue }
             replicas.failed(index, now: now)
         }
         #expect(replicas.choose(now: 0.1) != nil)
         #expect(replicas.choose(now: 0.1, except: [0, 1]) == nil)
+    }
+
+    @Test func `who leaves a name gets nothing more, and a newcomer gets their place when their last request is over`()
+    {
+        var replicas = Replicas([a, b])
+        #expect([replicas.choose(now: 0), replicas.choose(now: 0)] == [1, 0])
+        replicas.failed(1, now: 0)
+        replicas.follow([b, c])
+        #expect(replicas.all.map(\.endpoint) == [a, b, c], "a still works")
+        #expect(replicas.all[1].failures == 1, "who stayed keeps their state")
+        #expect((0..<4).map { _ in replicas.choose(now: 0) } == [2, 2, 2, 2], "b is out, and a is gone")
+        replicas.succeeded(0)
+        replicas.follow([b, c, Endpoint(host: "d", port: 4)])
+        #expect(replicas.all.map(\.endpoint.host) == ["d", "b", "c"])
+        replicas.follow([])
+        #expect(replicas.choose(now: 9) == nil)
+    }
+
+    @Test func `an endpoint is read from a URL`() {
+        #expect(Endpoint(url: "http://telephony:8080") == Endpoint(host: "telephony", port: 8080))
+        #expect(Endpoint(url: "http://[fd00::1]:81/") == Endpoint(host: "fd00::1", port: 81))
+        #expect(Endpoint(url: "http://[fd00::1]") == Endpoint(host: "fd00::1", port: 80))
+        #expect(Endpoint(url: "http://10.0.0.1")?.port == 80)
+        #expect(Endpoint(url: "https://telephony") == nil && Endpoint(url: "http://telephony:0") == nil)
+        #expect(Endpoint(host: "telephony", port: 1).isName && !Endpoint(host: "10.0.0.1", port: 1).isName)
     }
 }
 

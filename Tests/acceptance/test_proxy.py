@@ -32,7 +32,8 @@ ANSWERS = {
 class Upstream:
     """Answers each path as it is written above, and remembers the raw requests."""
 
-    def __init__(self):
+    def __init__(self, always: str | None = None):
+        self.always = always
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
         self.requests: list[bytes] = []
@@ -56,7 +57,7 @@ class Upstream:
                         return
                     whole += piece
                 self.requests.append(whole)
-                name = whole.split(b" ")[1].decode().rsplit("/", 1)[1].split("?")[0]
+                name = self.always or whole.split(b" ")[1].decode().rsplit("/", 1)[1].split("?")[0]
                 line.sendall(ANSWERS[name].encode())
                 if name not in ("plain", "hop-by-hop", "chunks"):
                     return
@@ -167,3 +168,14 @@ def test_retries_are_a_small_part_of_all_requests(gateway, upstream):
         ask(gateway, "silent")
     # Two loops with ten retries saved up each, and one for ten requests.
     assert len(upstream.of("silent")) - before <= asked * 1.1 + 2 * 10
+
+
+def test_a_replica_that_breaks_off_is_left_alone(platform, upstream, tmp_path):
+    broken = Upstream(always="silent")
+    with Extra(platform, "gateway", tmp_path / "gateway.log", QA_ANALYTICS_URLS=f"{broken.url},{upstream.url}") as gateway:
+        gateway.ready()
+        for _ in range(60):
+            assert ask(gateway, "plain").text == "ok"
+    # Each of two loops leaves it alone for 0.25 s, then 0.5 s, …: it is asked a handful of times, not every other time.
+    assert 1 <= len(broken.requests) <= 12
+    broken.listener.close()
