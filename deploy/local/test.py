@@ -199,8 +199,11 @@ def swift_tests(tally: Tally, sanitized: bool, only: str | None = None) -> bool:
     say("the Swift tests")
     with Platform("swift", only_infrastructure=True) as instance:
         environment = swift_environment(instance)
-        if sanitized or only:
+        if only:
             parts = [("swift", [])]
+        elif sanitized:
+            # Everything takes ten times as long: all suites at once would run into their own time limits.
+            parts = [(folder.name, ["--filter", f"^{folder.name}\\."]) for folder in sorted((ROOT / "Tests").glob("*Tests"))]
         else:
             # A broker gives a member up that says nothing for two seconds: these not beside tests that take all there is.
             parts = [("members", ["--filter", MEMBERS]), ("timed", ["--filter", TIMED, "--skip", MEMBERS]),
