@@ -14,6 +14,7 @@ extension Pages {
                   --line: light-dark(#d5dde5, #33404d); --card: light-dark(#fff, #1b232c); --ai: light-dark(#0b62c4, #74b3ff) }
           body { font: 15px/1.5 system-ui, sans-serif; margin: 1.5rem; color: var(--ink); background: light-dark(#f6f8fa, #12181f) }
           header { display: flex; flex-wrap: wrap; align-items: baseline; gap: 1rem }
+          [hidden] { display: none !important }
           h1 { font-size: 1.4rem; margin: 0 }
           form { display: flex; gap: .5rem }
           input, button { font: inherit; padding: .3rem .6rem }

@@ -47,6 +47,34 @@ import Testing
         #expect(Phrases.meaning(of: "I'm not interested") == .notInterested)
         #expect(Phrases.meaning(of: "How do refunds work?") == nil)
     }
+
+    @Test(arguments: [
+        ("Who is this?", Phrases.Meaning.whoIsThis), ("I'm in a meeting right now, what is this about?", .whoIsThis),
+        ("Hang on, am I talking to a robot?", .whoIsThis), ("Can I talk to a real person please?", .human),
+        ("It worked, that was easy. Thank you very much!", .thanks),
+        ("Thank you, that is all I wanted to hear from you today, really.", .thanks),
+    ])
+    func `what needs no answer from the knowledge base is told apart`(words: String, meaning: Phrases.Meaning) {
+        #expect(Phrases.meaning(of: words) == meaning)
+    }
+
+    @Test(arguments: [
+        "Thank you, but where do I have to send the broken kettle to?",
+        "Thanks for that. And when will you open tomorrow then?",
+        "Who is this warranty for, the buyer or whoever has the machine at the time?",
+    ])
+    func `what asks for something is answered`(words: String) {
+        #expect(Phrases.meaning(of: words) == nil)
+    }
+
+    @Test func `the responder says what it is`() {
+        var profile = Profile()
+        #expect(OfflineResponder.introduction(of: profile).hasPrefix("I am an AI assistant. "))
+        profile.agentName = "Mara"
+        profile.businessName = "Harbour Kitchenware"
+        #expect(
+            OfflineResponder.introduction(of: profile).hasPrefix("I am Mara, an AI assistant of Harbour Kitchenware. "))
+    }
 }
 
 @Suite struct TriggersTests {

@@ -37,6 +37,8 @@ enum OfflineResponder {
         case .repeatThat:
             let last = question.history.last { $0.speaker == .ai }?.text
             try await speak(last ?? "I had not said anything yet. How can I help you?", voice)
+        case .whoIsThis:
+            try await speak(introduction(of: question.profile), voice)
         case .notInterested:
             _ = try await voice.use(.outcome(.notInterested))
             try await speak("I understand, thank you for telling me. Is there anything else I can do for you?", voice)
@@ -51,6 +53,15 @@ enum OfflineResponder {
         case nil:
             try await answer(question, voice)
         }
+    }
+
+    /// Says that it is a machine whoever asks: nobody is to think otherwise.
+    static func introduction(of profile: Profile) -> String {
+        let name =
+            profile.agentName == Profile().agentName ? "an AI assistant" : "\(profile.agentName), an AI assistant"
+        let company = profile.businessName.map { " of \($0)" } ?? ""
+        return
+            "I am \(name)\(company). I can answer your questions, or connect you with a colleague. How can I help you?"
     }
 
     private static func promise(

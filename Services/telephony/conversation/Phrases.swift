@@ -6,6 +6,8 @@ enum Phrases {
         case callback(CallbackTime)
         case meeting(CallbackTime)
         case repeatThat
+        /// Who or what am I talking to, and why.
+        case whoIsThis
         case thanks
         case hello
         case yes, no
@@ -27,9 +29,11 @@ enum Phrases {
         if says(callbacks) { return .callback(CallbackTime(in: text)) }
         if says(meetings) { return .meeting(CallbackTime(in: text)) }
         if count <= 8, says(repeats) { return .repeatThat }
+        if count <= 10, says(introductions) { return .whoIsThis }
         // A farewell is short; "I said goodbye to my old provider last year, what do you charge" is not one.
         if count <= 10, says(farewells) || endings.contains(where: { text.hasSuffix($0) }) { return .goodbye }
-        if count <= 8, says(thanks) { return .thanks }
+        // "It worked, that was easy, thank you very much!" wants no answer; "thanks, but where do I send it" does.
+        if says(thanks), count <= 8 || (count <= 16 && !words.contains("?") && !says(askings)) { return .thanks }
         if count <= 4, says(hellos) { return .hello }
         if count <= 3, says(["yes", "yeah", "yep", "sure", "ok", "okay", "correct", "right"]) { return .yes }
         if count <= 3, says(["no", "nope", "nah"]) { return .no }
@@ -105,6 +109,21 @@ enum Phrases {
     private static let repeats = [
         "say that again", "repeat that", "say again", "pardon", "come again", "could you repeat", "can you repeat",
         "please repeat", "didnt hear you", "didnt catch that",
+    ]
+    private static let introductions = [
+        "who is this", "whos this", "who are you", "who am i speaking", "who am i talking", "whom am i speaking",
+        "who is calling", "whos calling", "why are you calling", "what is this about", "whats this about",
+        "what is this call about", "what are you calling about", "what is this regarding", "are you a robot",
+        "are you a bot", "are you a machine", "are you a computer", "are you a real person", "are you human",
+        "are you a human", "are you an ai", "is this a robot", "is this a bot", "is this a machine",
+        "is this a recording", "is this a real person", "is this a scam", "am i talking to a machine",
+        "am i talking to a robot", "am i speaking to a machine", "am i speaking to a robot", "what company is this",
+        "which company is this", "wer ist da", "wer spricht da",
+    ]
+    /// Words with which something is asked or objected after all.
+    private static let askings = [
+        "what", "when", "where", "which", "who", "why", "how", "can", "could", "do", "does", "is there", "are there",
+        "but", "tell me", "i need", "i want", "i would like", "id like", "still",
     ]
     private static let farewells = [
         "goodbye", "good bye", "bye", "bye bye", "have a nice day", "have a good day", "have a great day",
