@@ -67,6 +67,23 @@ import Testing
         #expect(Phrases.meaning(of: words) == nil)
     }
 
+    @Test func `an offer is taken up with a yes, and only then`() {
+        func offered(_ text: String) -> OfflineResponder.Offer? {
+            OfflineResponder.lastOffer([.init(speaker: .ai, text: text), .init(speaker: .customer, text: "Hm.")])
+        }
+        let questions = (0..<3).map { Question(words: "Do you sell boats?", profile: Profile(), round: $0) }
+        #expect(questions.map { offered(OfflineResponder.fallback(for: $0)) } == [nil, .colleague, .callback])
+        let complaint = Question(words: "This is the third time I call!", profile: Profile())
+        #expect(offered(OfflineResponder.fallback(for: complaint)) == .colleague)
+        #expect(offered("We open at nine.") == nil)
+        for yes in ["Yes.", "Yes please, do that", "Sure, that would be great", "Okay", "Please do"] {
+            #expect(Phrases.accepts(yes))
+        }
+        for other in ["No thanks", "Yes, but what does it cost me in the end then?", "I asked for yes cards", "Okay?"] {
+            #expect(!Phrases.accepts(other))
+        }
+    }
+
     @Test func `the responder says what it is`() {
         var profile = Profile()
         #expect(OfflineResponder.introduction(of: profile).hasPrefix("I am an AI assistant. "))

@@ -1,5 +1,6 @@
 """What somebody who only knows Twilio and WebSockets can do: one call from a signed webhook to its score."""
 
+from outside.people import unique_number
 from outside.platform import eventually
 
 ENTRY = {
@@ -63,4 +64,14 @@ def test_another_workspaces_entry_is_not_answered_from(owner, stranger, carrier)
     stranger.post("/api/v1/knowledge", ENTRY, 201)
     call = carrier.ring(owner.number()["phone_number"]).answer()
     assert "forty-one" not in call.say(QUESTION)
+    call.hang_up()
+
+
+def test_who_is_angry_is_offered_a_colleague_and_gets_one_with_a_yes(owner, carrier):
+    owner.human(phone_number=unique_number())
+    call = carrier.ring(owner.number()["phone_number"]).answer()
+    assert "Shall I connect you with a colleague" in call.say("This is the third time I call, I am furious!")
+    call.say("Yes please.")
+    shown = owner.wait_for_call(call.sid, escalation_status="pending")
+    assert owner.get(f"/api/v1/calls/{shown['id']}")["escalation"]["status"] == "pending"
     call.hang_up()

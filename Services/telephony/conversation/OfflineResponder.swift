@@ -19,10 +19,15 @@ enum OfflineResponder {
             return try await speak(
                 "Thank you, I have noted \(spelled(question.words)). What can I do for you next?", voice)
         }
+        if Phrases.accepts(question.words), let offer = lastOffer(question.history) {
+            switch offer {
+            case .colleague: return try await transfer("The customer was offered a colleague and accepted.", voice)
+            case .callback: return try await promise(.callback, CallbackTime(), question, voice)
+            }
+        }
         switch Phrases.meaning(of: question.words) {
         case .human:
-            let result = try await voice.use(.transfer(reason: "The customer asked for a person.", skill: nil))
-            try await speak(result.text, voice)
+            try await transfer("The customer asked for a person.", voice)
         case .goodbye:
             try await speak("Thank you for calling. Have a good day, goodbye!", voice)
             _ = try await voice.use(.endCall)
@@ -55,6 +60,11 @@ enum OfflineResponder {
         }
     }
 
+    private static func transfer(_ reason: String, _ voice: TurnVoice) async throws {
+        let result = try await voice.use(.transfer(reason: reason, skill: nil))
+        try await speak(result.text, voice)
+    }
+
     /// Says that it is a machine whoever asks: nobody is to think otherwise.
     static func introduction(of profile: Profile) -> String {
         let name =
@@ -76,7 +86,7 @@ enum OfflineResponder {
         guard let best = extract(question.words, from: question.passages), best.coverage >= coverageLeast else {
             voice.failed = true
             voice.confidence = extract(question.words, from: question.passages)?.coverage ?? 0
-            return try await speak(fallbacks[(question.round + question.failures) % fallbacks.count], voice)
+            return try await speak(fallback(for: question), voice)
         }
         voice.confidence = best.coverage
         voice.citations = [Citation(best.passage)]
@@ -101,11 +111,35 @@ enum OfflineResponder {
         try await voice.say(piece)
     }
 
-    private static let fallbacks = [
-        "I am sorry, I do not have that information. Could you put it another way?",
-        "I am afraid I could not find an answer to that. I can also connect you with a colleague if you like.",
-        "I am not certain about that. Would you like a colleague to call you back?",
+    // MARK: Without an answer
+
+    enum Offer { case colleague, callback }
+
+    private static let fallbacks: [(text: String, offer: Offer?)] = [
+        ("I am sorry, I do not have that information. Could you put it another way?", nil),
+        (
+            "I am afraid I could not find an answer to that. I can also connect you with a colleague if you like.",
+            .colleague
+        ),
+        ("I am not certain about that. Would you like a colleague to call you back?", .callback),
     ]
+    /// Whoever complains is not asked to put it another way.
+    private static let regret = (
+        text: "I am sorry about the trouble you have had. Shall I connect you with a colleague who can help?",
+        offer: Offer.colleague
+    )
+
+    static func fallback(for question: Question) -> String {
+        if Phrases.complains(question.words), lastOffer(question.history) == nil { return regret.text }
+        return fallbacks[(question.round + question.failures) % fallbacks.count].text
+    }
+
+    /// What the assistant's last words offered: "yes" then means that.
+    static func lastOffer(_ history: [Question.Line]) -> Offer? {
+        guard let last = history.last(where: { $0.speaker == .ai })?.text else { return nil }
+        if last.hasSuffix(regret.text) { return regret.offer }
+        return fallbacks.first { last.hasSuffix($0.text) }?.offer
+    }
 
     private static func spelled(_ digits: String) -> String { digits.map(String.init).joined(separator: " ") }
 }

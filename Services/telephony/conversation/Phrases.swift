@@ -35,9 +35,23 @@ enum Phrases {
         // "It worked, that was easy, thank you very much!" wants no answer; "thanks, but where do I send it" does.
         if says(thanks), count <= 8 || (count <= 16 && !words.contains("?") && !says(askings)) { return .thanks }
         if count <= 4, says(hellos) { return .hello }
-        if count <= 3, says(["yes", "yeah", "yep", "sure", "ok", "okay", "correct", "right"]) { return .yes }
+        if count <= 3, says(agreements) { return .yes }
         if count <= 3, says(["no", "nope", "nah"]) { return .no }
         return nil
+    }
+
+    /// Whether these words take up an offer just made: "yes please", "sure, that would be great".
+    static func accepts(_ words: String) -> Bool {
+        let said = folded(words).split(separator: " ").map(String.init)
+        guard let first = said.first, said.count <= 7, !words.contains("?") else { return false }
+        return agreements.contains(first) || said.starts(with: ["please", "do"]) || said == ["please"]
+            || said.starts(with: ["that", "would", "be"]) || said.starts(with: ["id", "like", "that"])
+    }
+
+    /// Whether somebody is dissatisfied, by the words for it: decides how regret is spoken, nothing else.
+    static func complains(_ words: String) -> Bool {
+        let padded = " \(folded(words)) "
+        return complaints.contains { padded.contains(" \($0) ") }
     }
 
     /// Somebody wants a person, by voice or with the zero key.
@@ -109,6 +123,14 @@ enum Phrases {
     private static let repeats = [
         "say that again", "repeat that", "say again", "pardon", "come again", "could you repeat", "can you repeat",
         "please repeat", "didnt hear you", "didnt catch that",
+    ]
+    private static let agreements = ["yes", "yeah", "yep", "sure", "ok", "okay", "correct", "right"]
+    private static let complaints = [
+        "angry", "annoyed", "annoying", "frustrated", "frustrating", "furious", "upset", "disappointed",
+        "disappointing", "unacceptable", "ridiculous", "terrible", "awful", "horrible", "worst", "a joke", "fed up",
+        "complain", "complaint", "second time", "third time", "fourth time", "nobody has", "no one has",
+        "nobody called", "still waiting", "still not", "still isnt", "still hasnt", "still havent", "never arrived",
+        "doesnt work", "does not work", "stopped working", "broken again", "waste of",
     ]
     private static let introductions = [
         "who is this", "whos this", "who are you", "who am i speaking", "who am i talking", "whom am i speaking",
