@@ -125,6 +125,8 @@ final class Customer {
             guard let message = try await withDeadline(answerMax, { try await line.receive() }) else { throw Broken() }
             guard case .text(let text) = message, let json = try? JSON.parse(text) else { continue }
             switch json["type"]?.string {
+            // Cuts what was being said, and is nothing by itself.
+            case "text" where json["token"] == "…": continue
             case "text":
                 words += json["token"]?.string ?? ""
                 if interrupt, words.count > 20 {

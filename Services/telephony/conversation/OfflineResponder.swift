@@ -21,7 +21,7 @@ enum OfflineResponder {
         }
         switch Phrases.meaning(of: question.words) {
         case .human:
-            let result = try await voice.use(.transfer(reason: "The customer asked for a person.", skill: nil))
+            let result = try await voice.use(.transfer(reason: "The customer asked for a person.", wish: Wish()))
             try await speak(result.text, voice)
         case .goodbye:
             try await speak("Thank you for calling. Have a good day, goodbye!", voice)
