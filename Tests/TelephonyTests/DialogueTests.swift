@@ -162,7 +162,8 @@ import Testing
     @Test func `a paused AI says nothing by itself, whatever happens, and makes up for it when resumed`() {
         // What has been answered is not said again to a line that came back.
         var answered = Dialogue(
-            .init(greeting: "Hello", greeted: true, resumed: true, paused: true, lastWords: "Open?", lastAnswer: "Yes."))
+            .init(greeting: "Hello", greeted: true, resumed: true, paused: true, lastWords: "Open?", lastAnswer: "Yes.")
+        )
         #expect(answered.apply(.setup).isEmpty)
         #expect(answered.apply(prompt("Open?")).isEmpty)
         #expect(answered.apply(.command(.resume)).isEmpty)

@@ -179,14 +179,16 @@ import Testing
         }
     }
 
-    @Test func `a human who never answers is followed by the next, also when the carrier's word is lost`() async throws {
+    @Test func `a human who never answers is followed by the next, also when the carrier's word is lost`() async throws
+    {
         try await Rig.with { rig async throws in
             let first = try await rig.human("First")
             let second = try await rig.human("Second")
             let call = try await rig.call()
             #expect(await rig.ann.client.post("/api/v1/calls/\(call.id.text)/escalate").status == 200)
             #expect(try await rig.stored(call.id).assigned?.id == first)
-            try await rig.database.execute("UPDATE carrier_orders SET state = 'done', sid = 'CAfirst', asked_at = now()")
+            try await rig.database.execute(
+                "UPDATE carrier_orders SET state = 'done', sid = 'CAfirst', asked_at = now()")
             let queue = WaitingCalls(rig.telephony)
             try await queue.look(at: .now() + .seconds(40))
             #expect(try await rig.stored(call.id).assigned?.id == first, "it may still ring")
@@ -202,7 +204,8 @@ import Testing
             let call = try await rig.call()
             let made = try await rig.ann.client.post("/api/v1/calls/\(call.id.text)/escalate").json()
             let id = try #require(made["escalation"]?["id"]?.int)
-            try await rig.database.execute("UPDATE carrier_orders SET state = 'done', sid = 'CAhuman', asked_at = now()")
+            try await rig.database.execute(
+                "UPDATE carrier_orders SET state = 'done', sid = 'CAhuman', asked_at = now()")
             _ = await rig.webhook(
                 [("CallSid", "CAhuman"), ("CallStatus", "no-answer")],
                 path: "/api/calls/twilio-webhook/?kind=agent_status&escalation=\(id)")
@@ -226,7 +229,8 @@ import Testing
             let made = try await rig.ann.client.post("/api/v1/calls/\(call.id.text)/escalate").json()
             let id = try #require(made["escalation"]?["id"]?.int)
             #expect(made["escalation"]?["assigned_agent_id"]?.string == first.text)
-            try await rig.database.execute("UPDATE carrier_orders SET state = 'done', sid = 'CAfirst', asked_at = now()")
+            try await rig.database.execute(
+                "UPDATE carrier_orders SET state = 'done', sid = 'CAfirst', asked_at = now()")
             let accepted = await rig.ann.client.post(
                 "/api/v1/escalations/\(id)/accept", json: ["agent_id": .string(second.text)])
             #expect(try accepted.json()["escalation"]?["assigned_agent_id"]?.string == second.text)
@@ -239,7 +243,8 @@ import Testing
             }
             #expect(await !answer("CAfirst").contains("<Conference"), "two humans in one conversation")
             try await rig.database.execute(
-                "UPDATE carrier_orders SET state = 'done', sid = 'CAsecond' WHERE state = 'pending' AND kind = 'dial_agent'")
+                "UPDATE carrier_orders SET state = 'done', sid = 'CAsecond' WHERE state = 'pending' AND kind = 'dial_agent'"
+            )
             #expect(await answer("CAsecond").contains(">\(call.id.text)</Conference>"))
         }
     }
@@ -250,7 +255,8 @@ import Testing
             let call = try await rig.call()
             let made = try await rig.ann.client.post("/api/v1/calls/\(call.id.text)/escalate").json()
             let id = try #require(made["escalation"]?["id"]?.int)
-            try await rig.database.execute("UPDATE carrier_orders SET state = 'done', sid = 'CAfirst', asked_at = now()")
+            try await rig.database.execute(
+                "UPDATE carrier_orders SET state = 'done', sid = 'CAfirst', asked_at = now()")
             #expect(await rig.ann.client.post("/api/v1/escalations/\(id)/accept").status == 200)
             let next = try await rig.human("Second")
             _ = await rig.webhook(

@@ -35,7 +35,8 @@ extension Telephony {
             try action.checkPossible(on: call)
             if call.status == .inProgress {
                 InterventionStore.insert(
-                    Order(id: command.id, action: command.action, message: message, by: principal.user), for: call.id, tx)
+                    Order(id: command.id, action: command.action, message: message, by: principal.user), for: call.id,
+                    tx)
                 tx.publish(command)
             }
             switch action {

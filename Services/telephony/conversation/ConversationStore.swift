@@ -22,7 +22,8 @@ enum ConversationStore {
 
     /// Makes this socket the call's newest. Nil when the call is unknown or over.
     static func open(_ id: CallID, sid: String?, at now: Instant, in database: Database) async throws -> Opening? {
-        let claimed = try await database.transaction { (tx: borrowing Transaction) -> (Call, Int, Bool, Int, [Order])? in
+        let claimed = try await database.transaction {
+            (tx: borrowing Transaction) -> (Call, Int, Bool, Int, [Order])? in
             guard var call = try await CallStore.lock(id, tx), !call.status.isTerminal else { return nil }
             if let sid, let known = call.sid, known != sid { return nil }
             let row = try await tx.queryOne(

@@ -145,7 +145,8 @@ enum EscalationStore {
     }
 
     /// Escalations whose human is being called for longer than telephones ring, and no order to call them is under way.
-    static func unanswered(since: Instant, max: Int, in database: Database) async throws -> [(id: Int64, call: CallID)] {
+    static func unanswered(since: Instant, max: Int, in database: Database) async throws -> [(id: Int64, call: CallID)]
+    {
         let rows = try await database.query(
             """
             SELECT e.id, e.call_id FROM escalations e
@@ -234,7 +235,8 @@ extension Escalation {
         self.init(
             id: try row["id"], workspace: try row["workspace_id"], call: try row["call_id"],
             status: try row["status"], trigger: try row["trigger_type"], details: details.object ?? [:],
-            wish: Wish(skill: try row["skill"], department: try row["department"]), agent: try row["assigned_agent_id"], agentName: try row["agent_name"],
+            wish: Wish(skill: try row["skill"], department: try row["department"]), agent: try row["assigned_agent_id"],
+            agentName: try row["agent_name"],
             summary: try row["conversation_summary"], context: context.object ?? [:], tried: try row["tried"],
             requestedAt: try row["requested_at"], acceptedAt: try row["accepted_at"],
             completedAt: try row["completed_at"], assignedAt: try row["assigned_at"], missedAt: try row["missed_at"])
