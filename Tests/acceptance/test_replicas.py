@@ -1,5 +1,6 @@
 """Several replicas of telephony: one that is told to stop sends its live calls to another one."""
 
+import json
 import os
 import signal
 import socket
@@ -12,7 +13,7 @@ from websockets.exceptions import ConnectionClosed
 
 from outside.calls import play_at
 from outside.carrier import Carrier
-from outside.dialogues import OWN, Played
+from outside.dialogues import Played
 from outside.platform import eventually
 from outside.programs import Extra, free_ports
 
@@ -107,8 +108,10 @@ def test_calls_of_a_replica_that_stops_go_on_at_another_and_no_word_is_lost(plat
 
 # SCALE_CALLS=200 for the whole of it; fewer are enough to see that it works.
 SCALE_CALLS = int(os.environ.get("SCALE_CALLS", "30"))
-# People's own pace: the shortest of the conversations lasts ten seconds, so all of them are still running.
-SCALE_SPEED = 1
+# Half as fast again as people: such a conversation lasts half a minute, so all of them run while replicas come and go.
+SCALE_SPEED = 1.5
+QUESTIONS = ["When are you open on Saturday?", "How long does a delivery take?", "What does the express parcel cost?",
+             "Can I send it back after three weeks?", "Is there somebody in the evening?", "Where is your workshop?"]
 
 
 @pytest.fixture
@@ -125,19 +128,23 @@ def site(platform, tmp_path):
             return Extra(platform, "telephony", tmp_path / f"{name}.log", PORT=str(at_replicas[place]), **shared)
 
     urls = ",".join(f"http://127.0.0.1:{port}" for port in at_replicas)
-    with Extra(platform, "gateway", tmp_path / "gateway.log", PORT=str(at_gateway), TELEPHONY_URLS=urls, **shared), \
+    with Extra(platform, "gateway", tmp_path / "gateway.log", PORT=str(at_gateway), TELEPHONY_URLS=urls, **shared) as gateway, \
             Extra(platform, "carrier-simulator", tmp_path / "carrier.log", PORT=str(at_carrier), **shared):
+        gateway.listens()
         yield Site()
 
 
-def test_scaled_from_one_to_three_and_back_with_calls_running_none_is_lost(platform, owner, site):
-    logs = platform.logs()
+def test_scaled_from_one_to_three_and_back_with_calls_running_none_is_lost(platform, owner, site, tmp_path):
+    logs, script = platform.logs(), tmp_path / "script.jsonl"
+    script.write_text("".join(json.dumps({"id": f"scale-{at}", "turns": [
+        {"speaker": "customer", "text": text} for text in QUESTIONS[at:] + QUESTIONS[:at]]}) + "\n"
+        for at in range(len(QUESTIONS))))
     number = owner.number()["phone_number"]
     with site.replica(0) as first:
         first.ready()
         reports: list[dict] = []
         half = SCALE_CALLS // 2
-        body = {"to": number, "calls": half, "at_once": half, "speed": SCALE_SPEED, "conversations": str(OWN)}
+        body = {"to": number, "calls": half, "at_once": half, "speed": SCALE_SPEED, "conversations": str(script)}
         crowds = [threading.Thread(target=lambda: reports.extend(play_at(site.carrier, body))) for _ in range(2)]
         crowds[0].start()
         eventually(lambda: first.metric(LIVE) >= half * 0.9, 20, "the first half speaks, all at the only replica")

@@ -168,6 +168,8 @@ extension Dialogue {
         utterance.text = trimmed(spoken.text)
         guard !utterance.text.isEmpty else { return [] }
         if phase == .opening { phase = .listening }
+        // Whoever has begun to speak needs no greeting any more.
+        memory.greeted = true
 
         let isRepeat = awaitsRepeat && utterance.text == memory.lastWords.map(trimmed)
         awaitsRepeat = false
