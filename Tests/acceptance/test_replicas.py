@@ -128,7 +128,8 @@ def site(platform, tmp_path):
             return Extra(platform, "telephony", tmp_path / f"{name}.log", PORT=str(at_replicas[place]), **shared)
 
     urls = ",".join(f"http://127.0.0.1:{port}" for port in at_replicas)
-    with Extra(platform, "gateway", tmp_path / "gateway.log", PORT=str(at_gateway), TELEPHONY_URLS=urls, **shared) as gateway, \
+    with Extra(platform, "gateway", tmp_path / "gateway.log", PORT=str(at_gateway), TELEPHONY_URLS=urls,
+               **shared) as gateway, \
             Extra(platform, "carrier-simulator", tmp_path / "carrier.log", PORT=str(at_carrier), **shared):
         gateway.listens()
         yield Site()
