@@ -76,6 +76,7 @@ import Testing
                 }
             }
             // Somebody speaks on each of the calls all the time, so their rows are locked now and then.
+            let waiting = calls
             let replicas = (0..<3).map { _ in WaitingCalls(rig.telephony) }
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for number in 0..<20 { group.addTask { _ = try await rig.human("Human\(number)") } }
@@ -84,7 +85,7 @@ import Testing
                 }
                 group.addTask {
                     for round in 0..<3 {
-                        for call in calls {
+                        for call in waiting {
                             try await rig.database.transaction { (tx: borrowing Transaction) in
                                 _ = try await tx.execute("UPDATE calls SET failures = \(round) WHERE id = \(call.id)")
                             }
