@@ -373,6 +373,22 @@ import Testing
         }
     }
 
+    @Test func `a message nobody heard yet survives a pause, and comes with the next answer`() async throws {
+        // The greeting is still being spoken at this pace, and a message waits for its end.
+        try await Exchange.with(policy: { $0.charactersPerSecond = 5 }) { exchange async throws in
+            let call = try await exchange.live()
+            let caller = try await exchange.caller(for: call)
+            _ = try await caller.hear()
+            let message: JSON = ["action": "send_message", "message": "We can offer ten percent."]
+            #expect(try await exchange.intervene(call, message) == 200)
+            for action in ["pause", "resume"] {
+                #expect(try await exchange.intervene(call, ["action": .string(action)]) == 200)
+            }
+            #expect(try await caller.ask("What can you offer?").contains("ten percent"))
+            await caller.hangUp()
+        }
+    }
+
     @Test func `a message for a line that is broken waits for it to come back`() async throws {
         try await Exchange.with { exchange async throws in
             let call = try await exchange.live()

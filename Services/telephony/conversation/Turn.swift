@@ -233,7 +233,12 @@ extension Conversation {
         guard let turn, turn.number == number else { return }
         await stop(turn)
         self.turn = nil
-        if !turn.voice.sent.isEmpty { closeSpeech() }
+        if turn.voice.sent.isEmpty {
+            // What a manager wanted said is still to be said.
+            advice = turn.advice + advice
+        } else {
+            closeSpeech()
+        }
         await store(turn, heard: heard, interrupted: true)
         // Interrupted while being told about the human: the human comes all the same.
         if case .leave(let handoff) = turn.next, handoff.reason == .human {
