@@ -83,6 +83,7 @@ enum ConfigData {
         let threshold = form.optionalDouble("threshold", in: kind?.thresholds ?? -1000...1000)
         let keywords = form.strings("keywords", max: 200, each: 100)
         let skill = form.optionalString("skill", max: 100)
+        let department = form.optionalString("department", max: 100)
         if kind?.needsKeywords == true, keywords?.contains(where: { !$0.isEmpty }) != true {
             form.fail("keywords", "must name at least one word or phrase")
         }
@@ -90,6 +91,7 @@ enum ConfigData {
         trigger["threshold"] = threshold.map { .double($0) }
         trigger["keywords"] = keywords.map { .array($0.map { .string($0) }) }
         trigger["skill"] = skill.map { .string($0) }
+        trigger["department"] = department.map { .string($0) }
         return trigger
     }
 
@@ -164,5 +166,6 @@ enum ConfigData {
             "threshold", .number,
             "sentiment: −1…1, low_confidence: 0…1, repeated_failure: 1…100 in a row."),
         .optional("keywords", .array(.string(max: 100), max: 200), "Required by keyword."),
-        .optional("skill", .string(max: 100), "What a human must be able to do who is called for."))
+        .optional("skill", .string(max: 100), "What a human must be able to do who is called for."),
+        .optional("department", .string(max: 100), "Where a human must be who is called for."))
 }

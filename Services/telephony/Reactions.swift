@@ -136,7 +136,7 @@ extension Telephony {
         if !call.status.isTerminal, call.status != .escalated, call.escalationStatus == nil {
             let config = try await PlaceCallStore.escalationConfig(of: call, tx)
             if config != nil, let fired = Triggers(config).fired(sentiment: reading.score) {
-                let reason = HandOver.Reason(trigger: fired.kind.rawValue, details: fired.details, skill: fired.skill)
+                let reason = HandOver.Reason(trigger: fired.kind.rawValue, details: fired.details, wish: fired.wish)
                 _ = try await HandOver.open(&call, for: reason, choosing: .anyone, waits: true, at: now, tx)
                 changed = true
             }
@@ -144,8 +144,7 @@ extension Telephony {
         guard changed else { return }
         call.updatedAt = now
         CallStore.save(&call, after: [], tx)
-        let orders = ordersWaiting
-        tx.onCommit { orders.fire() }
+        noticeFree(tx)
     }
 
     private func onQAScore(_ score: ScoreSnapshot, _ tx: borrowing Transaction) async throws {

@@ -100,7 +100,9 @@ enum Schemas {
 
     static let escalate = Schema.object(
         .optional("agent_id", .uuid, "The human; whoever has been idle longest unless given."),
-        .optional("reason", .string(max: 500)), .optional("context_note", .string(max: 5000)))
+        .optional("reason", .string(max: 500)), .optional("context_note", .string(max: 5000)),
+        .optional("skill", .string(min: 1, max: 100), "What the human must be able to do."),
+        .optional("department", .string(min: 1, max: 100), "Where the human must be."))
 
     static let intervene = Schema.object(
         .required("action", .choice(Telephony.Intervention.self)),

@@ -18,6 +18,8 @@ struct Telephony: Sendable {
     let log: Log
     /// Makes the carrier's orders be carried out now; they are looked at every second anyway.
     let ordersWaiting: Wakeup
+    /// Makes the calls that wait for a human be looked through now; they are every second anyway.
+    let callsWaiting = Wakeup()
 
     /// What an operator decides.
     struct Policy: Sendable {
@@ -39,6 +41,11 @@ struct Telephony: Sendable {
         var reconcileAfter = Duration.seconds(60)
         /// Ask the carrier's answering machine detection about outbound calls.
         var detectsMachines = true
+        /// How long a human is called, from the moment the carrier was asked, before the next one is: the carrier rings
+        /// for 25 s, and its word about it may be lost.
+        var humanWithin = Duration.seconds(45)
+        /// How long a manager's order waits for the conversation to take it: a line that broke is back by then.
+        var interventionWithin = Duration.seconds(3)
         /// How long the knowledge base may take in a turn.
         var knowledgeWithin = Duration.milliseconds(150)
     }
@@ -122,7 +129,15 @@ extension Telephony {
             tx.publish(CommandEvent(callID: call.id, action: .end, reason: "ended"))
             try await HandOver.serveWaiting(in: call.workspace, at: call.updatedAt, tx)
         }
-        let orders = ordersWaiting
-        tx.onCommit { orders.fire() }
+        noticeFree(tx)
+    }
+
+    /// After the commit: orders to the carrier are carried out, and whoever could not be served within the transaction.
+    func noticeFree(_ tx: borrowing Transaction) {
+        let (orders, queue) = (ordersWaiting, callsWaiting)
+        tx.onCommit {
+            orders.fire()
+            queue.fire()
+        }
     }
 }

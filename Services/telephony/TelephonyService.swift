@@ -27,6 +27,7 @@ enum TelephonyService {
                 consumer(program, telephony),
                 commands(program, telephony),
                 CarrierOrders(telephony),
+                WaitingCalls(telephony),
                 program.erasing(ErasureStore.steps(orders: telephony.ordersWaiting)),
                 tokens,
                 telephony.live,
@@ -80,6 +81,7 @@ enum TelephonyService {
         policy.concurrentMax = settings.int("CALLS_CONCURRENT_MAX", default: 200, in: 1...100_000)
         policy.agentsFree = Int64(settings.int("FREE_PLAN_AGENT_LIMIT", default: 3))
         policy.reconcileAfter = settings.duration("CARRIER_RECONCILE_AFTER", default: .seconds(60))
+        policy.humanWithin = settings.duration("HUMAN_ANSWER_WITHIN", default: .seconds(45))
         policy.knowledgeWithin = settings.duration("KNOWLEDGE_WITHIN", default: .milliseconds(150))
         return policy
     }

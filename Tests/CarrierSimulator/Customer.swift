@@ -26,6 +26,7 @@ final class Customer {
     private(set) var spoken = 0
     private(set) var reconnects = 0
     private var isOver = false
+    private let wasGreeted: Bool
     private var socket: WebSocket?
 
     /// A line that is gone longer than this is lost.
@@ -34,7 +35,7 @@ final class Customer {
 
     init(
         account: Account, sid: String, from: String, to: String, url: String, conversation: Conversation, pace: Pace,
-        faults: Faults
+        faults: Faults, after earlier: Customer? = nil
     ) {
         self.account = account
         self.sid = sid
@@ -44,6 +45,11 @@ final class Customer {
         self.conversation = conversation
         self.pace = pace
         self.faults = faults
+        // The same person again, after a human or new instructions: greeted long ago, and not starting anew.
+        wasGreeted = earlier != nil
+        spoken = earlier?.spoken ?? 0
+        heard = earlier?.heard ?? []
+        reconnects = earlier?.reconnects ?? 0
     }
 
     /// The call is over for another reason: the customer puts the phone down.
@@ -53,7 +59,7 @@ final class Customer {
     }
 
     func talk() async -> End {
-        var waitsForGreeting = true
+        var waitsForGreeting = !wasGreeted
         var isRepeat = false
         var lostAt: ContinuousClock.Instant?
         while !isOver {
@@ -125,6 +131,8 @@ final class Customer {
             guard let message = try await withDeadline(answerMax, { try await line.receive() }) else { throw Broken() }
             guard case .text(let text) = message, let json = try? JSON.parse(text) else { continue }
             switch json["type"]?.string {
+            // Cuts what was being said, and is nothing by itself.
+            case "text" where json["token"] == "…": continue
             case "text":
                 words += json["token"]?.string ?? ""
                 if interrupt, words.count > 20 {

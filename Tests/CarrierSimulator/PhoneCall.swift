@@ -125,7 +125,7 @@ final class PhoneCall {
     private func converse(_ url: String, action: String?) async throws -> [Verb]? {
         let customer = Customer(
             account: account, sid: sid, from: from, to: to, url: url, conversation: conversation, pace: pace,
-            faults: faults)
+            faults: faults, after: self.customer)
         self.customer = customer
         let outcome = await customer.talk()
         if redirect != nil { return [] }

@@ -213,7 +213,12 @@ import Testing
                 "config_data": [
                     "crm": ["id": 7], "voice": ["pitch": 3],
                     "escalation": [
-                        "triggers": [["type": "sentiment", "threshold": -0.5, "skill": "billing", "moon": "full"]]
+                        "triggers": [
+                            [
+                                "type": "sentiment", "threshold": -0.5, "skill": "billing", "department": "North",
+                                "moon": "full",
+                            ]
+                        ]
                     ],
                 ]
             ] as JSONObject)
@@ -221,6 +226,8 @@ import Testing
         #expect(form.failed.isEmpty)
         #expect(data["crm"] == nil && data["voice"]?["pitch"] == nil)
         #expect(
-            data["escalation"]?["triggers"] == [["type": "sentiment", "threshold": -0.5, "skill": "billing"]])
+            data["escalation"]?["triggers"] == [
+                ["type": "sentiment", "threshold": -0.5, "skill": "billing", "department": "North"]
+            ])
     }
 }

@@ -261,8 +261,8 @@ import Testing
         }
     }
 
-    @Test func `interventions need what they need and reach the conversation`() async throws {
-        try await Rig.with { rig async throws in
+    @Test func `interventions need what they need, and what nobody is there to take is said so`() async throws {
+        try await Rig.with(policy: { $0.interventionWithin = .milliseconds(20) }) { rig async throws in
             let call = try await rig.call()
             let path = "/api/v1/calls/\(call.id.text)/intervene"
             #expect(await rig.ann.client.post(path, json: ["action": "send_message"]).status == 400)
@@ -275,15 +275,42 @@ import Testing
                 await rig.ann.client.post(path, json: ["action": "override_instructions", "instructions": "Be brief"])
                     .status == 200)
             #expect(try await rig.stored(call.id).instructions == "Be brief")
-            #expect(await rig.ann.client.post(path, json: ["action": "send_message", "message": "Hi"]).status == 200)
+            let unheard = await rig.ann.client.post(path, json: ["action": "send_message", "message": "Hi"])
+            #expect(unheard.status == 409, "no conversation took it: \(unheard.text)")
+            let left = try await rig.database.query("SELECT id FROM interventions")
+            #expect(left.isEmpty, "a message that was refused must not be said later")
             let commands = try await rig.events().filter { $0.type.contains("command") }.map {
                 $0.json["action"]?.string
             }
             #expect(commands == ["pause", "resume", "override", "say"])
             let over = try await rig.call(.completed)
-            #expect(
-                await rig.ann.client.post("/api/v1/calls/\(over.id.text)/intervene", json: ["action": "pause"]).status
-                    == 400)
+            let late = await rig.ann.client.post(
+                "/api/v1/calls/\(over.id.text)/intervene", json: ["action": "pause"])
+            #expect(late.status == 400)
+            #expect(late.code == "CALL_ENDED")
+            for status in [CallStatus.ringing, .escalated] {
+                let silent = try await rig.call(status)
+                let path = "/api/v1/calls/\(silent.id.text)/intervene"
+                #expect(
+                    await rig.ann.client.post(path, json: ["action": "send_message", "message": "Hi"]).status == 400,
+                    "the AI does not speak on a call that is \(status)")
+                #expect(await rig.ann.client.post(path, json: ["action": "pause"]).status == 200)
+                #expect(try await rig.stored(silent.id).paused)
+            }
+        }
+    }
+
+    @Test func `a call that has ended without our knowing has just ended, for whoever intervenes`() async throws {
+        try await Rig.with(policy: { $0.interventionWithin = .milliseconds(20) }) { rig async throws in
+            let call = try await rig.call()
+            rig.carrier.report(
+                CarrierReport(sid: try #require(call.sid), state: .completed, at: .now(), durationSeconds: 9))
+            let late = await rig.ann.client.post(
+                "/api/v1/calls/\(call.id.text)/intervene", json: ["action": "pause"])
+            #expect(late.status == 400)
+            #expect(late.code == "CALL_ENDED")
+            #expect(late.text.contains("has just ended"))
+            #expect(try await rig.stored(call.id).status == .completed)
         }
     }
 

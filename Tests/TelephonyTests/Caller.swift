@@ -52,6 +52,11 @@ struct Exchange: Sendable {
         try await transcript(call).map { "\($0["speaker"]?.string ?? "?"): \($0["text"]?.string ?? "?")" }
     }
 
+    /// What a manager's intervention is answered with.
+    func intervene(_ call: Call, _ body: JSON) async throws -> Int {
+        await rig.ann.client.post("/api/v1/calls/\(call.id.text)/intervene", json: body).status
+    }
+
     func live(_ status: CallStatus = .ringing, business: BusinessID? = nil, agent: AgentID? = nil) async throws -> Call
     {
         try await rig.call(status, business: business, agent: agent)
@@ -82,7 +87,8 @@ final class Caller: @unchecked Sendable {
     func hear() async throws -> String {
         var speech = ""
         while let message = try await next() {
-            guard message["type"] == "text" else { continue }
+            // A silence that cuts a speech is none.
+            guard message["type"] == "text", message["token"] != "…" else { continue }
             speech += message["token"]?.string ?? ""
             if message["last"] == true { return trimmed(speech) }
         }

@@ -278,24 +278,20 @@ import Testing
             let call = try await exchange.live()
             let caller = try await exchange.caller(for: call)
             _ = try await caller.hear()
-            let live = exchange.rig.telephony.live
-            live.take(CommandEvent(callID: call.id, action: .pause))
-            // Only a silenced AI says a manager's very words: once they are heard, it is silent.
-            live.take(CommandEvent(callID: call.id, action: .say, message: "One moment."))
+            #expect(try await exchange.intervene(call, ["action": "pause"]) == 200)
+            #expect(try await exchange.intervene(call, ["action": "send_message", "message": "One moment."]) == 200)
             let first = try await caller.hear()
             #expect(first == "One moment.")
             caller.say("Anybody there?")
             try await eventually("the words are stored") {
                 try await exchange.texts(call).last == "customer: Anybody there?"
             }
-            live.take(
-                CommandEvent(
-                    callID: call.id, action: .say, message: "This is Ann.", by: exchange.rig.ann.principal.user))
+            #expect(try await exchange.intervene(call, ["action": "send_message", "message": "This is Ann."]) == 200)
             let spoken = try await caller.hear()
-            #expect(spoken == "This is Ann.")
-            live.take(CommandEvent(callID: call.id, action: .resume))
+            #expect(spoken == "This is Ann.", "and nothing of the AI's in between")
+            #expect(try await exchange.intervene(call, ["action": "resume"]) == 200)
             #expect(try await !caller.ask("Hello").isEmpty)
-            live.take(CommandEvent(callID: call.id, action: .end))
+            exchange.rig.telephony.live.take(CommandEvent(callID: call.id, action: .end))
             #expect(try await caller.ended()?.reason == .finished)
             let by = try await exchange.transcript(call).first { $0["text"] == "This is Ann." }
             #expect(by?["metadata"]?["by"]?.string == exchange.rig.ann.principal.user.text)
@@ -303,15 +299,123 @@ import Testing
         }
     }
 
-    @Test func `a whisper reaches the caller through the AI`() async throws {
+    @Test func `a pause cuts what the carrier is still speaking, and the transcript ends there`() async throws {
+        let words = (1...200).map { "word\($0)" }.joined(separator: " ")
+        let long = Assistant { _, voice in try await voice.say(words) }
+        // 200 words take more than ten seconds at this pace; the pause comes long before.
+        try await Exchange.with(assistant: long, policy: { $0.charactersPerSecond = 100 }) { exchange async throws in
+            let call = try await exchange.live()
+            let caller = try await exchange.caller(for: call)
+            _ = try await caller.hear()
+            caller.say("Tell me everything.")
+            var message = try await caller.next()
+            #expect(message?["preemptible"] == true, "only such a speech can be cut")
+            while message?["last"] != true { message = try await caller.next() }
+            try await eventually("the answer is stored") { try await exchange.texts(call).count == 3 }
+            #expect(try await exchange.intervene(call, ["action": "pause"]) == 200)
+            let silence = try #require(try await caller.next())
+            #expect(silence["type"] == "text" && silence["last"] == true && silence["token"] == "…")
+            try await eventually("the transcript ends where the caller stopped hearing") {
+                let last = try await exchange.transcript(call).last
+                let heard = last?["text"]?.string ?? words
+                return heard != words && words.hasPrefix(heard) && last?["metadata"]?["interrupted"] == true
+            }
+            await caller.hangUp()
+        }
+    }
+
+    @Test func `a pause in the middle of an answer stops it until it is lifted`() async throws {
+        let (gate, asked) = (Holding(), Counting())
+        let slow = Assistant { _, voice in
+            asked.add()
+            try await voice.say("One two three ")
+            if asked.count == 1 { try await gate.wait() }
+            try await voice.say("four five six")
+        }
+        try await Exchange.with(assistant: slow) { exchange async throws in
+            let call = try await exchange.live()
+            let caller = try await exchange.caller(for: call)
+            _ = try await caller.hear()
+            caller.say("Count")
+            #expect(try await caller.next()?["token"] == "One two three ")
+            #expect(try await exchange.intervene(call, ["action": "pause"]) == 200)
+            #expect(try await caller.next()?["token"] == "", "the speech is closed")
+            #expect(try await caller.next()?["token"] == "…", "and cut")
+            gate.open()
+            try await EventLoop.sleep(for: .milliseconds(200))
+            #expect(try await exchange.texts(call).last == "ai: One two three")
+            #expect(try await exchange.intervene(call, ["action": "resume"]) == 200)
+            #expect(try await caller.hear() == "One two three four five six", "the next thing to be heard")
+            await caller.hangUp()
+        }
+    }
+
+    @Test func `an intervention is taken once, by the conversation there is, through whichever replica`() async throws {
         try await Exchange.with { exchange async throws in
             let call = try await exchange.live()
             let caller = try await exchange.caller(for: call)
             _ = try await caller.hear()
-            exchange.rig.telephony.live.take(
-                CommandEvent(callID: call.id, action: .say, message: "We can offer ten percent."))
+            // Another replica: the same database, no conversation, and only the broker between them.
+            let other = LiveCalls()
+            let elsewhere = exchange.rig.telephony.holding(other)
+            async let relayed: Void = exchange.rig.broadcast(2, to: [exchange.rig.telephony.live, other])
+            let answer = await TestClient(exchange.rig.router(of: elsewhere), token: "ann").post(
+                "/api/v1/calls/\(call.id.text)/intervene",
+                json: ["action": "send_message", "message": "We can offer ten percent."])
+            #expect(answer.status == 200, "\(answer.text)")
             #expect(try await caller.hear().contains("ten percent"))
+            try await relayed
+            exchange.rig.telephony.live.take(try #require(try await exchange.rig.commands().first))
+            try await EventLoop.sleep(for: .milliseconds(100))
+            let times = try await exchange.texts(call).filter { $0.contains("ten percent") }.count
+            #expect(times == 1, "told twice, said once")
             await caller.hangUp()
+        }
+    }
+
+    @Test func `a message nobody heard yet survives a pause, and comes with the next answer`() async throws {
+        // The greeting is still being spoken at this pace, and a message waits for its end.
+        try await Exchange.with(policy: { $0.charactersPerSecond = 5 }) { exchange async throws in
+            let call = try await exchange.live()
+            let caller = try await exchange.caller(for: call)
+            _ = try await caller.hear()
+            let message: JSON = ["action": "send_message", "message": "We can offer ten percent."]
+            #expect(try await exchange.intervene(call, message) == 200)
+            for action in ["pause", "resume"] {
+                #expect(try await exchange.intervene(call, ["action": .string(action)]) == 200)
+            }
+            #expect(try await caller.ask("What can you offer?").contains("ten percent"))
+            await caller.hangUp()
+        }
+    }
+
+    @Test func `a message for a line that is broken waits for it to come back`() async throws {
+        try await Exchange.with { exchange async throws in
+            let call = try await exchange.live()
+            let torn = try await exchange.caller(for: call)
+            _ = try await torn.hear()
+            await torn.tear()
+            try await eventually("the conversation is gone") { exchange.rig.telephony.live.count == 0 }
+            async let asked = exchange.intervene(call, ["action": "send_message", "message": "We are still here."])
+            try await eventually("it waits") {
+                try await exchange.rig.database.query("SELECT id FROM interventions").count == 1
+            }
+            let caller = try await exchange.caller(for: call)
+            #expect(try await caller.hear().contains("still here"))
+            #expect(try await asked == 200)
+            await caller.hangUp()
+        }
+    }
+
+    @Test func `an older socket cannot take what is meant for the newest`() async throws {
+        try await Exchange.with(policy: { $0.interventionWithin = .milliseconds(300) }) { exchange async throws in
+            let call = try await exchange.live()
+            let old = try await exchange.caller(for: call)
+            _ = try await old.hear()
+            try await exchange.rig.database.execute("UPDATE calls SET relay_epoch = relay_epoch + 1")
+            #expect(try await exchange.intervene(call, ["action": "send_message", "message": "Lost?"]) == 409)
+            #expect(try await !exchange.texts(call).contains { $0.contains("Lost?") })
+            await old.hangUp()
         }
     }
 
@@ -319,14 +423,36 @@ import Testing
         let echo = Assistant { question, voice in try await voice.say(question.profile.override ?? "none") }
         try await Exchange.with(assistant: echo) { exchange async throws in
             let call = try await exchange.live()
-            let path = "/api/v1/calls/\(call.id.text)/intervene"
-            #expect(
-                await exchange.rig.ann.client.post(
-                    path, json: ["action": "override_instructions", "instructions": "Be brief"]
-                ).status == 200)
+            let set = try await exchange.intervene(
+                call, ["action": "override_instructions", "instructions": "Be brief"])
+            #expect(set == 200)
             let caller = try await exchange.caller(for: call)
             _ = try await caller.hear()
             #expect(try await caller.ask("What are you told?") == "Be brief")
+            let changed = try await exchange.intervene(
+                call, ["action": "override_instructions", "instructions": "Be kind"])
+            #expect(changed == 200)
+            #expect(try await caller.ask("And now?") == "Be kind", "the very next turn")
+            await caller.hangUp()
+        }
+    }
+
+    @Test func `after a hand-over was taken back the next one works`() async throws {
+        try await Exchange.with(policy: { $0.charactersPerSecond = 0 }) { exchange async throws in
+            let call = try await exchange.live()
+            let caller = try await exchange.caller(for: call)
+            _ = try await caller.hear()
+            // Nobody is free: the AI's own escalation waits, and a manager cancels it.
+            _ = try await caller.ask("I want to talk to a human")
+            let waiting = try await exchange.rig.ann.client.get("/api/v1/escalations").json()
+            let id = try #require(waiting["escalations"]?[0]?["id"]?.int)
+            #expect(await exchange.rig.ann.client.post("/api/v1/escalations/\(id)/cancel").status == 200)
+            for command in try await exchange.rig.commands() { exchange.rig.telephony.live.take(command) }
+            _ = try await exchange.rig.human()
+            _ = try await caller.ask("I want to talk to a human")
+            #expect(try await caller.ended()?.reason == .human)
+            let all = try await exchange.rig.ann.client.get("/api/v1/escalations").json()
+            #expect(all["escalations"]?.array?.map { $0["status"]?.string } == ["pending", "cancelled"])
             await caller.hangUp()
         }
     }
@@ -414,6 +540,13 @@ final class Holding: @unchecked Sendable {
     func wait() async throws {
         while !lock.withLock({ isOpen }) { try await EventLoop.sleep(for: .milliseconds(2)) }
     }
+}
+
+/// How often something happened.
+private final class Counting: Sendable {
+    private let state = Mutex(0)
+    var count: Int { state.withLock { $0 } }
+    func add() { state.withLock { $0 += 1 } }
 }
 
 /// Raised once, seen from anywhere.

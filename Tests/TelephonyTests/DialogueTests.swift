@@ -138,7 +138,7 @@ import Testing
     @Test func `what a pause cut short is answered when the AI may speak again, unless a manager has spoken`() {
         var dialogue = listening()
         _ = dialogue.apply(prompt("When do you open?"))
-        #expect(dialogue.apply(.command(.pause)) == [.cut(turn: 1, heard: nil)])
+        #expect(dialogue.apply(.command(.pause)) == [.cut(turn: 1, heard: nil), .hush])
         #expect(
             dialogue.apply(.command(.resume)) == [.answer(turn: 2, .init(text: "When do you open?"), known: true)])
         _ = dialogue.apply(.command(.pause))
@@ -149,7 +149,7 @@ import Testing
     @Test func `a paused AI listens, lends its voice, and answers when resumed`() {
         var dialogue = listening()
         _ = dialogue.apply(prompt("First"))
-        #expect(dialogue.apply(.command(.pause)) == [.cut(turn: 1, heard: nil)])
+        #expect(dialogue.apply(.command(.pause)) == [.cut(turn: 1, heard: nil), .hush])
         #expect(dialogue.apply(prompt("Anybody?")) == [.record(.init(text: "Anybody?"))])
         #expect(dialogue.apply(.command(.resume)) == [.answer(turn: 2, .init(text: "Anybody?"), known: true)])
         _ = dialogue.apply(.spoke(turn: 2, then: .listen))
@@ -157,6 +157,29 @@ import Testing
         _ = dialogue.apply(prompt("Anybody?"))
         #expect(dialogue.apply(.command(.say("This is Ann.", by: "u"))) == [.say("This is Ann.", by: "u")])
         #expect(dialogue.apply(.command(.resume)).isEmpty, "the manager has answered")
+    }
+
+    @Test func `a paused AI says nothing by itself, whatever happens, and makes up for it when resumed`() {
+        // What has been answered is not said again to a line that came back.
+        var answered = Dialogue(
+            .init(greeting: "Hello", greeted: true, resumed: true, paused: true, lastWords: "Open?", lastAnswer: "Yes.")
+        )
+        #expect(answered.apply(.setup).isEmpty)
+        #expect(answered.apply(prompt("Open?")).isEmpty)
+        #expect(answered.apply(.command(.resume)).isEmpty)
+        // What has not been is answered then, repeated or not.
+        for input in [prompt("Open?"), .silence] {
+            var waiting = Dialogue(
+                .init(greeting: "Hello", greeted: true, resumed: true, paused: true, lastWords: "Open?"))
+            _ = waiting.apply(.setup)
+            #expect(waiting.apply(input).isEmpty)
+            #expect(waiting.apply(.command(.resume)) == [.answer(turn: 1, .init(text: "Open?"), known: true)])
+        }
+        // So is the greeting.
+        var new = Dialogue(.init(greeting: "Hello", paused: true))
+        #expect(new.apply(.setup).isEmpty)
+        #expect(new.apply(.command(.resume)) == [.greet("Hello")])
+        #expect(new.apply(.command(.resume)).isEmpty)
     }
 
     @Test func `a whisper is passed on at once when nobody speaks, with the next words otherwise`() {

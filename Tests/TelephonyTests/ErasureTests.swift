@@ -47,6 +47,10 @@ import Testing
             "INSERT INTO do_not_call (workspace_id, phone_number) VALUES (\(workspace), '+14155550177')",
             "INSERT INTO carrier_orders (kind, call_id, sid, state) VALUES ('hang_up', \(call), 'CA1', 'done')",
             """
+            INSERT INTO interventions (id, call_id, action, message)
+            VALUES (gen_random_uuid(), \(call), 'say', 'Greet Mr Zanzibar')
+            """,
+            """
             INSERT INTO business_configs (id, workspace_id, version, name, is_active, config_data)
             VALUES (gen_random_uuid(), \(workspace), 1, 'Zanzibar', true, '{}')
             """,

@@ -20,6 +20,7 @@ struct Rig: Sendable {
     let bob: Person
     let eve: Person
     let viewer: Person
+    private let people: [String: Principal]
 
     struct Person: Sendable {
         let principal: Principal
@@ -51,6 +52,7 @@ struct Rig: Sendable {
         policy.authToken = Self.authToken
         policy.lingerLeast = .milliseconds(30)
         policy.charactersPerSecond = 0
+        policy.interventionWithin = .seconds(5)
         change(&policy)
         let log = Log(program: "telephony-tests", least: .error)
         telephony = Telephony(
@@ -68,12 +70,8 @@ struct Rig: Sendable {
             "ann": principal(.user, [annSpace: .owner]), "bob": principal(.user, [bobSpace: .owner]),
             "eve": principal(.admin, [:]), "viewer": principal(.user, [annSpace: .viewer]),
         ]
-        let made = Router(
-            telephony.routes, program: "telephony",
-            authenticate: { request in
-                guard let name = request.bearerToken, let person = people[name] else { throw Problem.unauthorized() }
-                return person
-            }, idempotency: .postgres(database), log: log)
+        self.people = people
+        let made = Self.router(of: telephony, people)
         router = made
         func person(_ name: String) -> Person {
             Person(principal: people[name]!, client: TestClient(made, token: name))
@@ -82,6 +80,18 @@ struct Rig: Sendable {
         bob = person("bob")
         eve = person("eve")
         viewer = person("viewer")
+    }
+
+    /// What another replica answers with.
+    func router(of replica: Telephony) -> Router { Self.router(of: replica, people) }
+
+    private static func router(of telephony: Telephony, _ people: [String: Principal]) -> Router {
+        Router(
+            telephony.routes, program: "telephony",
+            authenticate: { request in
+                guard let name = request.bearerToken, let person = people[name] else { throw Problem.unauthorized() }
+                return person
+            }, idempotency: .postgres(telephony.database), log: telephony.log)
     }
 
     // MARK: Making things
@@ -117,18 +127,33 @@ struct Rig: Sendable {
     }
 
     func human(
-        _ name: String = "Hugo", phone: String? = "+14155550177", skills: [String] = [], available: Bool = true,
-        of person: Person? = nil
+        _ name: String = "Hugo", phone: String? = "+14155550177", skills: [String] = [],
+        departments: [String] = [], available: Bool = true, of person: Person? = nil
     ) async throws -> HumanAgentID {
         let owner = person ?? ann
         var body: JSONObject = [
             "name": .string(name), "email": .string("\(name.lowercased())@example.com"),
             "skills": .array(skills.map { .string($0) }), "is_available": .bool(available),
+            "departments": .array(departments.map { .string($0) }),
         ]
         if let phone { body["phone_number"] = .string(phone) }
         let made = await owner.client.post("/api/v1/agents", json: .object(body))
         try #require(made.status == 201, "\(made.text)")
         return try #require(made.json()["agent"]?["id"]?.string.flatMap { HumanAgentID($0) })
+    }
+
+    /// Opens an escalation as a trigger does, and lets something happen before it is committed.
+    func open(
+        _ call: Call, wish: Wish = Wish(), meanwhile: @escaping () async throws -> Void = {}
+    ) async throws -> HandOver.Opened {
+        var opened = HandOver.Opened.nobodyFree
+        _ = try await telephony.change(call.id) { row, tx in
+            opened = try await HandOver.open(
+                &row, for: .init(trigger: "keyword", wish: wish), choosing: .anyone, waits: true, at: .now(), tx)
+            try await meanwhile()
+            return []
+        }
+        return opened
     }
 
     func agent(_ more: JSONObject = [:], of person: Person? = nil) async throws -> AgentID {
@@ -181,6 +206,25 @@ struct Rig: Sendable {
         return try rows.map { row in
             let (type, payload): (String, String) = (try row["type"], try row["payload"])
             return (type, try JSON.parse(payload))
+        }
+    }
+
+    /// The orders to live conversations published so far, in order.
+    func commands() async throws -> [CommandEvent] {
+        try await events().filter { CommandEvent.types.contains($0.type) }.map {
+            try CommandEvent(type: $0.type, json: $0.json)
+        }
+    }
+
+    /// Does the broker's part: the first so many commands reach every replica.
+    func broadcast(_ count: Int, to replicas: [LiveCalls]) async throws {
+        var passed = 0
+        try await eventually("\(count) commands") {
+            for command in try await commands().dropFirst(passed) {
+                for replica in replicas { replica.take(command) }
+                passed += 1
+            }
+            return passed >= count
         }
     }
 
@@ -245,6 +289,15 @@ final class FakeCarrier: @unchecked Sendable {
             find: { _, _, since async throws(Carrier.Failure) in
                 self.lock.withLock { self.known.filter { $0.createdAt >= since } }
             })
+    }
+}
+
+extension Telephony {
+    /// The same with conversations of its own: another replica.
+    func holding(_ live: LiveCalls) -> Telephony {
+        Telephony(
+            database: database, carrier: carrier, links: links, relayToken: relayToken, assistant: assistant,
+            knowledge: knowledge, live: live, rules: rules, policy: policy, log: log, ordersWaiting: Wakeup())
     }
 }
 

@@ -180,6 +180,17 @@ import Testing
                 [("CallSid", call.sid ?? ""), ("SessionStatus", "ended")],
                 path: "/api/calls/twilio-connect/?call=\(call.id.text)")
             #expect(answer.text.contains("<Number>+14155550177</Number>"))
+            #expect(try await rig.orders().isEmpty, "their telephone rings once")
+            #expect(try await rig.stored(call.id).escalationStatus == .inProgress)
+            let next = try await rig.human("Next", phone: "+14155550178")
+            let path = "/api/calls/twilio-connect/?call=\(call.id.text)"
+            let second = await rig.webhook([("CallSid", call.sid ?? ""), ("DialCallStatus", "no-answer")], path: path)
+            #expect(second.text.contains("<Number>+14155550178</Number>"))
+            #expect(try await rig.stored(call.id).assigned?.id == next)
+            let last = await rig.webhook([("CallSid", call.sid ?? ""), ("DialCallStatus", "busy")], path: path)
+            #expect(last.text.contains("<ConversationRelay"), "nobody is left: the AI has them again")
+            #expect(try await rig.stored(call.id).status == .inProgress)
+            #expect(try await rig.orders().isEmpty)
         }
     }
 
@@ -187,6 +198,13 @@ import Testing
         try await Rig.with { rig async throws in
             let human = try await rig.human()
             let call = try await rig.call()
+            try await rig.database.execute(
+                """
+                INSERT INTO interactions (call_id, utterance, sequence, speaker, text, at)
+                VALUES (\(call.id), gen_random_uuid(), 1, 'customer', 'My boiler leaks & drips.', now()),
+                       (\(call.id), gen_random_uuid(), 2, 'ai', 'I see.', now()),
+                       (\(call.id), gen_random_uuid(), 3, 'customer', 'It is getting worse.', now())
+                """)
             let made = try await rig.ann.client.post(
                 "/api/v1/calls/\(call.id.text)/escalate", json: ["context_note": "He <b>waits</b>"]
             ).json()
@@ -195,7 +213,13 @@ import Testing
             let voice = await rig.webhook(
                 [("CallSid", "CAhuman"), ("CallStatus", "in-progress")],
                 path: "/api/calls/twilio-webhook/?kind=agent&escalation=\(id)")
-            #expect(voice.text.contains("He &lt;b&gt;waits&lt;/b&gt;"))
+            let summary = try #require(
+                voice.text.split(separator: "<Say>").dropFirst().first?.split(separator: "</Say>").first,
+                "the summary is spoken before anything else")
+            #expect(summary.contains("He &lt;b&gt;waits&lt;/b&gt;"))
+            #expect(summary.contains("My boiler leaks &amp; drips."))
+            #expect(summary.contains("It is getting worse."))
+            #expect(summary.contains("I see."))
             #expect(voice.text.contains(">\(call.id.text)</Conference>"))
             #expect(try await rig.stored(call.id).escalationStatus == .inProgress)
             #expect(try await rig.stored(call.id).status == .escalated)

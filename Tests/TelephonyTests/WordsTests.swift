@@ -181,7 +181,7 @@ import Testing
     @Test func `the tools are driven by rules`() async throws {
         #expect(
             try await answer("I want to talk to a human").calls == [
-                .transfer(reason: "The customer asked for a person.", skill: nil)
+                .transfer(reason: "The customer asked for a person.", wish: Wish())
             ])
         #expect(try await answer("Goodbye").calls == [.endCall])
         #expect(try await answer("Do not call me again").calls == [.optOut, .endCall])

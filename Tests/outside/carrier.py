@@ -84,11 +84,16 @@ class Call:
         self.send({"type": "prompt", "voicePrompt": words, "lang": "en-US", "last": True})
         return self.listen(seconds)
 
+    def next(self, seconds: float = 15) -> dict:
+        """The next message of ours."""
+        return json.loads(self.socket.recv(timeout=seconds))
+
     def listen(self, seconds: float = 15) -> str:
         heard = ""
         while True:
-            message = json.loads(self.socket.recv(timeout=seconds))
-            if message["type"] == "text":
+            message = self.next(seconds)
+            # A silence only cuts what was being said.
+            if message["type"] == "text" and message["token"] != "…":
                 heard += message["token"]
                 if message.get("last"):
                     return heard

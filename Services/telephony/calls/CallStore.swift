@@ -36,6 +36,13 @@ enum CallStore {
         return try row.map(Call.init)
     }
 
+    /// The same, but nil when somebody else has it locked.
+    static func lockOrSkip(_ id: CallID, _ tx: borrowing Transaction) async throws -> Call? {
+        let row = try await tx.queryOne(
+            "SELECT \(fragment: columns) FROM calls c WHERE c.id = \(id) FOR UPDATE SKIP LOCKED")
+        return try row.map(Call.init)
+    }
+
     static func lock(sid: String, _ tx: borrowing Transaction) async throws -> Call? {
         let row = try await tx.queryOne(
             "SELECT \(fragment: columns) FROM calls c WHERE c.twilio_call_sid = \(sid) FOR UPDATE")

@@ -27,6 +27,7 @@ extension Telephony {
         guard let call = found, call.sid == nil || call.sid == ending.sid, !call.status.isTerminal else {
             return .hangup
         }
+        if let state = ending.dialled { return try await putThrough(call, state) }
         if call.handedOff { return try await handOver(call) }
         if ending.handoff?.reason == .human {
             // The human was lost between the handoff and now; the AI goes on.
@@ -40,12 +41,35 @@ extension Telephony {
     /// The AI has let the caller go: from here on the call counts as escalated.
     private func handOver(_ known: Call) async throws -> TwiML {
         let now = Instant.now()
-        let call = try await change(known.id) { call, _ in
-            let changes = call.handedOff ? call.escalate(at: now) : []
+        let call = try await change(known.id) { call, tx in
+            guard call.handedOff else { return nil }
+            if try await !HandOver.isWarm(call, tx), var escalation = try await EscalationStore.open(of: call.id, tx),
+                escalation.status == .pending
+            {
+                // Put straight through: nobody else will say that the human has the caller.
+                return try await HandOver.accept(&escalation, of: &call, at: now, tx)
+            }
+            let changes = call.escalate(at: now)
             return changes.isEmpty ? nil : changes
         }
         guard let call, !call.status.isTerminal else { return .hangup }
         return call.handedOff ? try await bridge(call) : try await instructions(for: call)
+    }
+}
+
+extension Telephony {
+    /// The caller was put straight through to a human, and that is over. One who did not answer is followed by the next.
+    private func putThrough(_ known: Call, _ state: CarrierState) async throws -> TwiML {
+        guard state != .completed, state != .inProgress else { return .hangup }
+        let now = Instant.now()
+        let call = try await change(known.id) { call, tx in
+            guard !call.status.isTerminal, var escalation = try await EscalationStore.open(of: call.id, tx) else {
+                return nil
+            }
+            return try await HandOver.next(&escalation, of: &call, asks: true, at: now, tx)
+        }
+        guard let call, !call.status.isTerminal else { return .hangup }
+        return call.handedOff ? try await handOver(call) : try await instructions(for: call)
     }
 }
 
@@ -56,6 +80,8 @@ struct RelayEnding: Sendable, Equatable {
     let status: String
     let errorCode: String?
     let handoff: Handoff?
+    /// How the `<Dial>` to a human went, when this is its action.
+    let dialled: CarrierState?
 
     init(query: [(String, String)], form: [(String, String)]) {
         func field(_ name: String) -> String? { form.last { $0.0 == name }?.1 }
@@ -64,6 +90,7 @@ struct RelayEnding: Sendable, Equatable {
         status = field("SessionStatus") ?? ""
         errorCode = field("ErrorCode").flatMap { $0.isEmpty || $0 == "0" ? nil : $0 }
         handoff = field("HandoffData").flatMap { Handoff($0) }
+        dialled = field("DialCallStatus").flatMap { CarrierState(carrier: $0) }
     }
 
     /// The socket broke while both sides were still talking.

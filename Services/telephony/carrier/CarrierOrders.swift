@@ -202,6 +202,7 @@ final class CarrierOrders: Component {
                 for (id, sid) in silent { try await ask(id, sid) }
                 try await OrderStore.sweep(before: .now() - Self.callbacksKept, max: 1000, in: telephony.database)
                 try await BlockedNumberStore.sweep(telephony.database)
+                try await InterventionStore.sweep(before: .now() - .seconds(60), in: telephony.database)
             } catch is CancellationError {
                 return
             } catch {

@@ -134,7 +134,7 @@ extension Telephony {
             let human = try await HumanAgentStore.find(agent, tenancy: .only([call.workspace]), in: database),
             let phone = human.phone
         {
-            return .forward(to: phone.text, callerID: call.ownNumber)
+            return .forward(to: phone.text, callerID: call.ownNumber, action: links.connect(call.id))
         }
         return .holdInConference(call.id.text, language: profile.language)
     }
@@ -183,6 +183,10 @@ extension Telephony {
             guard !call.status.isTerminal, var escalation = try await EscalationStore.find(id, tx),
                 escalation.status.isOpen
             else { return nil }
+            guard try await OrderStore.isCurrentLeg(sid, of: escalation, tx) else {
+                spoken = .sentence("A colleague has taken this call. Thank you.")
+                return nil
+            }
             OrderStore.adopt(agentLeg: sid, escalation: id, tx)
             let summary = escalation.summary ?? "A caller is waiting."
             spoken = .briefAndJoin(call.id.text, summary: summary, language: nil)
@@ -208,6 +212,9 @@ extension Telephony {
             else { return nil }
             switch escalation.status {
             case .pending:
+                return try await HandOver.next(&escalation, of: &call, at: now, tx)
+            case .inProgress where report.state != .completed:
+                // They said the call is theirs and did not pick up: the caller is alone in the conference.
                 return try await HandOver.next(&escalation, of: &call, at: now, tx)
             case .inProgress:
                 try await HandOver.close(&escalation, of: &call, as: .completed, at: now, tx)

@@ -23,7 +23,8 @@ enum RelayMessage {
 
     /// Us → carrier.
     enum Outbound: Sendable, Equatable {
-        case text(String, last: Bool, language: String?)
+        /// `preemptible`: the next speech of ours may cut this one.
+        case text(String, last: Bool, language: String?, preemptible: Bool = false)
         case play(source: String)
         case digits(String)
         case language(speech: String?, transcription: String?)
@@ -65,15 +66,20 @@ enum RelayMessage {
         }
     }
 
+    /// The protocol has no word for "stop speaking". A speech may be cut by the next one, so the next one is a silence:
+    /// it has nothing to pronounce, but is not empty, which the carrier may ignore.
+    static let hush = Outbound.text("…", last: true, language: nil)
+
     static func encode(_ message: Outbound) -> String {
         var json = JSONWriter(capacity: 128)
         json.object { json in
             switch message {
-            case .text(let token, let last, let language):
+            case .text(let token, let last, let language, let preemptible):
                 json.field("type", "text")
                 json.field("token", token)
                 json.field("last", last)
                 json.field("lang", ifPresent: language)
+                json.field("preemptible", ifPresent: preemptible ? true : nil)
             case .play(let source):
                 json.field("type", "play")
                 json.field("source", source)

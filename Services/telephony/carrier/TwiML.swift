@@ -142,9 +142,11 @@ extension TwiML {
     }
 
     /// Without a warm transfer the caller is put straight through.
-    static func forward(to number: String, callerID: String?) -> TwiML {
+    static func forward(to number: String, callerID: String?, action: String) -> TwiML {
         var reply = TwiML()
-        reply.element("Dial", [("callerId", callerID), ("answerOnBridge", "true")]) { dial in
+        reply.element(
+            "Dial", [("callerId", callerID), ("answerOnBridge", "true"), ("timeout", "25"), ("action", action)]
+        ) { dial in
             dial.element("Number", text: number)
         }
         return reply

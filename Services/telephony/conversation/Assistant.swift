@@ -64,7 +64,7 @@ struct Profile: Sendable, Equatable {
 enum ToolCall: Sendable, Equatable {
     case lookUp(String)
     case callback(CallbackRequest)
-    case transfer(reason: String, skill: String?)
+    case transfer(reason: String, wish: Wish)
     case outcome(Call.Outcome)
     case optOut
     case endCall

@@ -72,7 +72,7 @@ enum ToolBelt {
         case "transfer_to_human":
             return .transfer(
                 reason: String((json["reason"]?.string ?? "The customer asked for a person.").prefix(500)),
-                skill: json["skill"]?.string)
+                wish: Wish(skill: named("skill", json), department: named("department", json)))
         case "set_outcome":
             guard let outcome = json["outcome"]?.string.flatMap(Call.Outcome.init) else { throw .arguments("outcome") }
             return .outcome(outcome)
@@ -80,6 +80,12 @@ enum ToolBelt {
         case "end_call": return .endCall
         default: throw .unknown(call.name)
         }
+    }
+
+    /// A model that needs nobody in particular sends an empty string as readily as nothing.
+    private static func named(_ field: String, _ json: JSON) -> String? {
+        let name = trimmed(json[field]?.string ?? "").prefix(100)
+        return name.isEmpty ? nil : String(name)
     }
 
     private static func request(_ kind: ToolCall.CallbackRequest.Kind, _ json: JSON) -> ToolCall.CallbackRequest {
@@ -133,7 +139,10 @@ enum ToolBelt {
             ], required: ["when"])
         tool(
             "transfer_to_human", "Hand the call to a human colleague. Only when asked for or when you cannot help.",
-            [("reason", "Why, in one sentence."), ("skill", "The skill the colleague needs, if any.")],
+            [
+                ("reason", "Why, in one sentence."), ("skill", "The skill the colleague needs, if any."),
+                ("department", "The department the colleague must be in, if any."),
+            ],
             required: ["reason"])
         tool(
             "set_outcome", "Record how the call turned out.",

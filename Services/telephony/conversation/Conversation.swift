@@ -30,6 +30,12 @@ final class Conversation: @unchecked Sendable {
     var advice: [String] = []
     /// The text of the last stored speech, to be cut if the caller interrupts it.
     var lastSpeech = ""
+    /// Its place in the transcript.
+    var lastSpeechNumber: Int64?
+    /// By when all that was sent will have been spoken, at the pace people speak.
+    var soundsUntil = ContinuousClock.now
+    /// The speech under way is cut by us, not by the caller: nobody will tell what was heard of it.
+    var isHushing = false
     /// When the carrier's last prompt reached us.
     var heardAt = ContinuousClock.now
     /// An escalation is open and a human on the way or awaited: triggers have nothing more to say.
@@ -107,7 +113,7 @@ final class Conversation: @unchecked Sendable {
         let (socket, loop) = (socket, loop)
         telephony.live.add(
             LiveCalls.Handle(
-                epoch: opening.epoch, order: { order in loop.execute { self.take(order) } },
+                epoch: opening.epoch, order: { order, id in loop.execute { self.take(order, id) } },
                 close: { away in
                     loop.execute {
                         socket.close(away ? .goingAway : .normal, reason: away ? "restarting" : "superseded")
@@ -116,12 +122,11 @@ final class Conversation: @unchecked Sendable {
         let reader = loop.spawn("relay reader") { await self.read() }
         log.info("conversation.opened")
         do {
+            await take(.setup)
+            await catchUp()
             if opening.call.handedOff {
                 // Somebody reserved a human while no socket was open.
-                await take(.setup)
                 await take(.command(.transfer(escalation: nil, words: LiveCalls.transferWords)))
-            } else {
-                await take(.setup)
             }
             while !dialogue.isOver, !transcript.isSuperseded, let input = try await inbox.next() { await take(input) }
         } catch {
@@ -183,17 +188,46 @@ final class Conversation: @unchecked Sendable {
         }
     }
 
+    /// What managers ordered while no socket was open. What lasts came with the call.
+    private func catchUp() async {
+        for order in opening.orders {
+            telephony.live.taken(order.id)
+            guard order.action == .say, let message = order.message else { continue }
+            await take(.command(.say(message, by: order.by?.text)))
+        }
+    }
+
     /// A command from outside. The order to transfer that our own escalation sent round is no news.
-    private func take(_ order: Dialogue.Order) {
+    private func take(_ order: Dialogue.Order, _ id: EventID?) {
         if handsOver, case .transfer = order { return }
-        if !inbox.tryPush(.command(order)) { log.warn("conversation.command_dropped") }
+        if case .handback = order { (isEscalated, handsOver) = (false, false) }
+        if !inbox.tryPush(.command(order, id)) { log.warn("conversation.command_dropped") }
     }
 
     // MARK: Inputs and actions
 
     private func take(_ input: Dialogue.Input) async {
         if case .spoke(let number, _) = input { await settle(number) }
-        for action in dialogue.apply(input) { await perform(action) }
+        if case .command(_, let id?) = input, await !claim(id) { return }
+        let actions = dialogue.apply(input)
+        isHushing = actions.contains(.hush)
+        for action in actions { await perform(action) }
+        isHushing = false
+    }
+
+    /// Takes a manager's intervention, so that who waits for it is told, or learns that it is not ours to take.
+    private func claim(_ id: EventID) async -> Bool {
+        do {
+            let (call, epoch) = (call, opening.epoch)
+            let isOurs = try await telephony.database.transaction { (tx: borrowing Transaction) in
+                try await InterventionStore.take(id, of: call, epoch: epoch, tx)
+            }
+            if isOurs { telephony.live.taken(id) }
+            return isOurs
+        } catch {
+            log.warn("intervention.not_taken", ("error", "\(error)"))
+            return false
+        }
     }
 
     private func perform(_ action: Dialogue.Action) async {
@@ -202,7 +236,8 @@ final class Conversation: @unchecked Sendable {
         case .record(let utterance): await record(utterance)
         case .answer(let number, let utterance, let known): await begin(number, utterance, known: known)
         case .relay(let number, let message, let by): pass(number, message, by)
-        case .speakAgain(let text): send(text)
+        case .speakAgain(let text): send(text, preemptible: true)
+        case .hush: await hush()
         case .say(let text, let by): await speak(text, metadata: by.map { ["by": .string($0)] } ?? [:], greets: false)
         case .advise(let message): advice.append(message)
         case .instruct(let text): profile.override = text
@@ -244,13 +279,40 @@ final class Conversation: @unchecked Sendable {
 
     // MARK: Speaking and storing without a turn
 
-    private func send(_ text: String) {
-        _ = socket.send(text: RelayMessage.encode(.text(text, last: true, language: nil)))
+    private func send(_ text: String, preemptible: Bool) {
+        sounds(text)
+        _ = socket.send(text: RelayMessage.encode(.text(text, last: true, language: nil, preemptible: preemptible)))
+    }
+
+    /// These words are on their way to the caller.
+    func sounds(_ words: String) {
+        let rate = telephony.policy.charactersPerSecond
+        guard rate > 0 else { return }
+        soundsUntil = max(soundsUntil, .now) + .milliseconds(Int(Double(words.count) / rate * 1000))
+    }
+
+    /// What of this speech, the last one sent, has been spoken by now.
+    func spoken(_ speech: String) -> String {
+        let rest = ContinuousClock.now.duration(to: soundsUntil).inSeconds * telephony.policy.charactersPerSecond
+        guard rest >= 1 else { return speech }
+        let heard = speech.prefix(max(0, speech.count - Int(rest)))
+        // The word being spoken is cut too.
+        return trimmed(heard[..<(heard.lastIndex(where: \.isWhitespace) ?? heard.startIndex)])
+    }
+
+    /// Silences the carrier, and lets the transcript end where the caller heard it end.
+    private func hush() async {
+        _ = socket.send(text: RelayMessage.encode(RelayMessage.hush))
+        let heard = spoken(lastSpeech)
+        soundsUntil = .now
+        guard heard != lastSpeech, let number = lastSpeechNumber else { return }
+        await truncate(number, to: heard)
     }
 
     private func speak(_ text: String, metadata: JSONObject, greets: Bool) async {
         let at = Instant.now()
-        send(text)
+        // A greeting is the AI's to be cut; what a manager says, or an announcement, is said to its end.
+        send(text, preemptible: greets)
         await store(Utterance(speaker: .ai, text: text, at: at, metadata: metadata, greets: greets))
     }
 
@@ -262,11 +324,12 @@ final class Conversation: @unchecked Sendable {
 
     func remember(_ speech: Utterance) {
         history.append(Question.Line(speaker: speech.speaker, text: speech.text))
-        if speech.speaker == .ai { lastSpeech = speech.text }
+        if speech.speaker == .ai { (lastSpeech, lastSpeechNumber) = (speech.text, nil) }
     }
 
     func keep(_ speech: Utterance) async {
         guard let number = await transcript.store(speech, failures: failures), speech.speaker == .ai else { return }
+        lastSpeechNumber = number
         _ = dialogue.apply(.stored(speech: number))
     }
 
@@ -280,7 +343,12 @@ final class Conversation: @unchecked Sendable {
     }
 
     private func truncate(_ speech: Int64, heard: String) async {
-        let text = Heard.cut(lastSpeech, at: heard)
+        soundsUntil = .now
+        await truncate(speech, to: Heard.cut(lastSpeech, at: heard))
+    }
+
+    private func truncate(_ speech: Int64, to text: String) async {
+        lastSpeech = text
         if let last = history.lastIndex(where: { $0.speaker == .ai }) {
             history[last] = Question.Line(speaker: .ai, text: text)
         }

@@ -12,6 +12,8 @@ struct Opening: Sendable {
     let lines: [Question.Line]
     let profile: Profile
     let greeting: String
+    /// What managers ordered while no socket was open.
+    var orders: [Order] = []
 }
 
 enum ConversationStore {
@@ -20,7 +22,8 @@ enum ConversationStore {
 
     /// Makes this socket the call's newest. Nil when the call is unknown or over.
     static func open(_ id: CallID, sid: String?, at now: Instant, in database: Database) async throws -> Opening? {
-        let claimed = try await database.transaction { (tx: borrowing Transaction) -> (Call, Int, Bool, Int)? in
+        let claimed = try await database.transaction {
+            (tx: borrowing Transaction) -> (Call, Int, Bool, Int, [Order])? in
             guard var call = try await CallStore.lock(id, tx), !call.status.isTerminal else { return nil }
             if let sid, let known = call.sid, known != sid { return nil }
             let row = try await tx.queryOne(
@@ -31,14 +34,15 @@ enum ConversationStore {
             guard let row else { return nil }
             let changes = call.apply(CarrierReport(sid: sid ?? call.sid ?? "", state: .inProgress, at: now))
             if !changes.isEmpty { CallStore.save(&call, after: changes, tx) }
-            return (call, try row["relay_epoch"], try row["greeted"], try row["failures"])
+            let orders = try await InterventionStore.takeAll(of: id, tx)
+            return (call, try row["relay_epoch"], try row["greeted"], try row["failures"], orders)
         }
-        guard let (call, epoch, greeted, failures) = claimed else { return nil }
+        guard let (call, epoch, greeted, failures, orders) = claimed else { return nil }
         let lines = try await TranscriptStore.tail(of: id, max: linesMax, in: database)
         let (profile, greeting) = try await profile(of: call, in: database)
         return Opening(
             call: call, epoch: epoch, greeted: greeted, failures: failures, lines: lines, profile: profile,
-            greeting: greeting)
+            greeting: greeting, orders: orders)
     }
 
     /// Who speaks in this call, and with what words it begins.

@@ -12,7 +12,7 @@ extension Conversation {
     /// Calls for one.
     func pull(_ fired: Triggers.Fired, for turn: Turn) async {
         do {
-            let opened = try await escalate(fired.kind.rawValue, fired.details, fired.skill)
+            let opened = try await escalate(fired.kind.rawValue, fired.details, fired.wish)
             switch opened {
             case .reserved(let escalation):
                 turn.script = Self.connecting(escalation)
@@ -31,13 +31,13 @@ extension Conversation {
         "All of my colleagues are on other calls. I have asked for one, who will join as soon as possible. "
         + "Until then, please tell me what it is about."
 
-    func escalate(_ trigger: String, _ details: JSONObject, _ skill: String?) async throws -> HandOver.Opened {
+    func escalate(_ trigger: String, _ details: JSONObject, _ wish: Wish) async throws -> HandOver.Opened {
         let now = Instant.now()
         var opened = HandOver.Opened.nobodyFree
         _ = try await telephony.change(call) { call, tx in
             guard !call.status.isTerminal else { return nil }
             opened = try await HandOver.open(
-                &call, for: HandOver.Reason(trigger: trigger, details: details, skill: skill), choosing: .anyone,
+                &call, for: HandOver.Reason(trigger: trigger, details: details, wish: wish), choosing: .anyone,
                 waits: true, at: now, tx)
             if case .taken = opened { return nil }
             return [.moved(from: call.status)]
@@ -54,8 +54,8 @@ extension Conversation {
             return try await lookUp(query)
         case .callback(let request):
             return try await take(request)
-        case .transfer(let reason, let skill):
-            return try await transfer(reason, skill, in: number)
+        case .transfer(let reason, let wish):
+            return try await transfer(reason, wish, in: number)
         case .outcome(let outcome):
             try await note(outcome)
             return ToolResult(text: "Recorded.")
@@ -85,11 +85,11 @@ extension Conversation {
         return ToolResult(text: "Of course. I have \(what) on \(spoken). Is there anything else I can do for you?")
     }
 
-    private func transfer(_ reason: String, _ skill: String?, in number: Int) async throws -> ToolResult {
+    private func transfer(_ reason: String, _ wish: Wish, in number: Int) async throws -> ToolResult {
         guard profile.triggers.enabled else {
             return ToolResult(text: "I am sorry, I cannot transfer calls. How else can I help you?", done: false)
         }
-        let opened = try await escalate(Triggers.Kind.explicitRequest.rawValue, ["reason": .string(reason)], skill)
+        let opened = try await escalate(Triggers.Kind.explicitRequest.rawValue, ["reason": .string(reason)], wish)
         switch opened {
         case .reserved(let escalation):
             if let turn, turn.number == number {

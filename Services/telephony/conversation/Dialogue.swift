@@ -41,7 +41,8 @@ struct Dialogue: Sendable {
         case stored(speech: Int64)
         /// The last words were given time to be heard.
         case leave
-        case command(Order)
+        /// With the id of a manager's intervention.
+        case command(Order, EventID? = nil)
         /// The socket is gone. `broken`: it tore, and the carrier may connect again; otherwise the caller hung up.
         case closed(broken: Bool)
     }
@@ -85,6 +86,8 @@ struct Dialogue: Sendable {
         case cut(turn: Int, heard: String?)
         /// Stop the turn and forget it: its prompt will come again on another socket.
         case drop(turn: Int)
+        /// Cut what is still being spoken at the carrier's.
+        case hush
         /// Shorten a stored speech to what the caller heard.
         case truncate(speech: Int64, heard: String)
         /// Start the keypad's pause; report `keysPaused` with this number when it is over.
@@ -138,7 +141,7 @@ struct Dialogue: Sendable {
             speech = number
             return []
         case .leave: return leave()
-        case .command(let order): return obey(order)
+        case .command(let order, _): return obey(order)
         case .closed(let broken):
             defer { phase = .over }
             if broken, case .answering(let number) = phase { return [.drop(turn: number)] }
@@ -165,14 +168,19 @@ extension Dialogue {
         utterance.text = trimmed(spoken.text)
         guard !utterance.text.isEmpty else { return [] }
         if phase == .opening { phase = .listening }
+        // Whoever has begun to speak needs no greeting any more.
+        memory.greeted = true
 
         let isRepeat = awaitsRepeat && utterance.text == memory.lastWords.map(trimmed)
         awaitsRepeat = false
         if isRepeat {
             // Prompts carry no id: the first one of a new socket with the last one's words is that one again.
             if resuming == utterance.text { return [] }
+            if paused {
+                if memory.lastAnswer == nil { unanswered = utterance }
+                return []
+            }
             if let answer = memory.lastAnswer { return [.speakAgain(answer)] }
-            if paused { return [] }
             return begin(utterance, known: true)
         }
         resuming = nil
@@ -238,7 +246,11 @@ extension Dialogue {
 
     /// The carrier did not repeat the prompt whose answer was lost with the old socket: answer it now.
     private mutating func breakSilence() -> [Action] {
-        guard phase == .listening, awaitsRepeat, !paused, memory.lastAnswer == nil, let words = memory.lastWords else {
+        guard phase == .listening, awaitsRepeat, memory.lastAnswer == nil, let words = memory.lastWords else {
+            return []
+        }
+        guard !paused else {
+            unanswered = Utterance(text: trimmed(words))
             return []
         }
         resuming = trimmed(words)
@@ -273,10 +285,14 @@ extension Dialogue {
             paused = true
             // Whoever was cut short, or had not begun, answers when they may speak again.
             if case .answering = phase { unanswered = asked }
-            return stop(heard: nil)
+            return stop(heard: nil) + [.hush]
         case .resume:
             guard paused else { return [] }
             paused = false
+            if phase == .listening, !memory.greeted, !memory.greeting.isEmpty, unanswered == nil {
+                memory.greeted = true
+                return [.greet(memory.greeting)]
+            }
             guard phase == .listening, let waiting = unanswered else { return [] }
             return begin(waiting, known: true)
         case .say(let message, let by):

@@ -61,7 +61,7 @@ enum OfflineResponder {
     }
 
     private static func transfer(_ reason: String, _ voice: TurnVoice) async throws {
-        let result = try await voice.use(.transfer(reason: reason, skill: nil))
+        let result = try await voice.use(.transfer(reason: reason, wish: Wish()))
         try await speak(result.text, voice)
     }
 

@@ -26,13 +26,13 @@ struct Triggers: Sendable, Equatable {
         let kind: Kind
         var threshold: Double?
         var keywords: [String] = []
-        var skill: String?
+        var wish = Wish()
     }
 
     struct Fired: Sendable, Equatable {
         let kind: Kind
         let details: JSONObject
-        var skill: String?
+        var wish = Wish()
     }
 
     /// Three misunderstandings in a row are enough for anybody.
@@ -56,7 +56,8 @@ struct Triggers: Sendable, Equatable {
             guard let kind = entry["type"]?.string.flatMap(Kind.init(configured:)) else { return nil }
             return Rule(
                 kind: kind, threshold: entry["threshold"]?.double,
-                keywords: entry["keywords"]?.array?.compactMap(\.string) ?? [], skill: entry["skill"]?.string)
+                keywords: entry["keywords"]?.array?.compactMap(\.string) ?? [],
+                wish: Wish(skill: entry["skill"]?.string, department: entry["department"]?.string))
         }
         // Somebody who asks for a human gets one wherever escalation is on at all.
         if !rules.contains(where: { $0.kind == .explicitRequest }) { rules.append(Rule(kind: .explicitRequest)) }
@@ -69,7 +70,7 @@ struct Triggers: Sendable, Equatable {
         for rule in rules {
             switch rule.kind {
             case .explicitRequest where asksForHuman:
-                return Fired(kind: .explicitRequest, details: ["utterance": .string(words)], skill: rule.skill)
+                return Fired(kind: .explicitRequest, details: ["utterance": .string(words)], wish: rule.wish)
             case .keyword:
                 let hit = rule.keywords.first { key in
                     let folded = Phrases.folded(key)
@@ -77,7 +78,7 @@ struct Triggers: Sendable, Equatable {
                 }
                 guard let hit else { continue }
                 return Fired(
-                    kind: .keyword, details: ["keyword": .string(hit), "utterance": .string(words)], skill: rule.skill)
+                    kind: .keyword, details: ["keyword": .string(hit), "utterance": .string(words)], wish: rule.wish)
             default:
                 continue
             }
@@ -91,13 +92,13 @@ struct Triggers: Sendable, Equatable {
         for rule in rules {
             switch rule.kind {
             case .repeatedFailure where Double(failures) >= max(1, rule.threshold ?? Self.failuresDefault):
-                return Fired(kind: .repeatedFailure, details: ["failures": .int(Int64(failures))], skill: rule.skill)
+                return Fired(kind: .repeatedFailure, details: ["failures": .int(Int64(failures))], wish: rule.wish)
             case .lowConfidence:
                 let least = rule.threshold ?? Self.confidenceDefault
                 guard let confidence, confidence < least else { continue }
                 return Fired(
                     kind: .lowConfidence, details: ["confidence": .double(confidence), "threshold": .double(least)],
-                    skill: rule.skill)
+                    wish: rule.wish)
             default:
                 continue
             }
@@ -113,7 +114,7 @@ struct Triggers: Sendable, Equatable {
             if score <= least {
                 return Fired(
                     kind: .sentiment, details: ["score": .double(score), "threshold": .double(least)],
-                    skill: rule.skill)
+                    wish: rule.wish)
             }
         }
         return nil

@@ -66,6 +66,8 @@ extension Conversation {
         turn.advice = advice
         advice = []
         self.turn = turn
+        // Whoever speaks hears nothing any more: the carrier stops when the caller begins.
+        soundsUntil = .now
         round += 1
         var words: Utterance?
         if !known {
@@ -95,15 +97,20 @@ extension Conversation {
         turn.by = by
         advice = []
         self.turn = turn
-        turn.storedWords()
+        // Nobody has cut in: what the AI is just saying is said to its end first.
+        let holder = Holder(turn)
+        _ = loop.after(max(.zero, ContinuousClock.now.duration(to: soundsUntil))) { holder.turn.storedWords() }
         start(turn, keypad: false)
     }
 
     private func makeTurn(_ number: Int, _ words: String) -> Turn {
         let voice = TurnVoice(
             send: { [weak self] token in
-                guard let self, self.socket.send(text: RelayMessage.encode(.text(token, last: false, language: nil)))
+                guard let self,
+                    self.socket.send(
+                        text: RelayMessage.encode(.text(token, last: false, language: nil, preemptible: true)))
                 else { throw SocketGone() }
+                self.sounds(token)
                 if let turn = self.turn, turn.number == number, turn.firstToken == nil { turn.firstToken = .now }
             },
             perform: { [weak self] tool in
@@ -195,7 +202,7 @@ extension Conversation {
         guard !isEscalated else { return }
         let confidence = asks ? turn.voice.confidence : nil
         guard let fired = profile.triggers.fired(failures: failures, confidence: confidence) else { return }
-        let opened = try await escalate(fired.kind.rawValue, fired.details, fired.skill)
+        let opened = try await escalate(fired.kind.rawValue, fired.details, fired.wish)
         guard case .reserved(let escalation) = opened else { return }
         turn.next = .leave(Handoff(.human, escalation: escalation.id, summary: escalation.summary))
         try await turn.voice.say(" " + Self.connecting(escalation))
@@ -226,7 +233,12 @@ extension Conversation {
         guard let turn, turn.number == number else { return }
         await stop(turn)
         self.turn = nil
-        if !turn.voice.sent.isEmpty { closeSpeech() }
+        if turn.voice.sent.isEmpty {
+            // What a manager wanted said is still to be said.
+            advice = turn.advice + advice
+        } else {
+            closeSpeech()
+        }
         await store(turn, heard: heard, interrupted: true)
         // Interrupted while being told about the human: the human comes all the same.
         if case .leave(let handoff) = turn.next, handoff.reason == .human {
@@ -249,7 +261,8 @@ extension Conversation {
 
     private func store(_ turn: Turn, heard: String?, interrupted: Bool) async {
         let sent = trimmed(turn.voice.sent)
-        let text = heard.map { Heard.cut(sent, at: $0) } ?? sent
+        let text = heard.map { Heard.cut(sent, at: $0) } ?? (isHushing ? spoken(sent) : sent)
+        if interrupted { soundsUntil = .now }
         guard !text.isEmpty else { return }
         let at = turn.voice.firstToken ?? .now()
         await store(Utterance(speaker: .ai, text: text, at: at, metadata: metadata(turn, interrupted)))

@@ -12,11 +12,14 @@ extension Telephony {
         let agent = form.optionalID("agent_id", as: HumanAgentID.self)
         let reason = form.optionalString("reason", max: 500)
         let note = form.optionalString("context_note", max: 5000)
+        let wish = Wish(
+            skill: form.optionalString("skill", min: 1, max: 100),
+            department: form.optionalString("department", min: 1, max: 100))
         try form.finish()
         var details: JSONObject = ["requested_by": .string(principal.user.text)]
         if let reason { details["reason"] = .string(reason) }
         let escalation = try await escalate(
-            known.id, for: HandOver.Reason(trigger: "manual", details: details, note: note ?? reason),
+            known.id, for: HandOver.Reason(trigger: "manual", details: details, wish: wish, note: note ?? reason),
             choosing: agent.map { .one($0, onDuty: true) } ?? .anyone)
         return .json { json in
             json.object { json in
@@ -83,7 +86,7 @@ extension Telephony {
         var made: Escalation?
         _ = try await change(id) { call, tx in
             guard !call.status.isTerminal else {
-                throw Problem(.badRequest, "The call has ended; there is nobody left to hand over.")
+                throw Problem(.callEnded, "The call has ended; there is nobody left to hand over.")
             }
             let opened = try await HandOver.open(&call, for: reason, choosing: choice, waits: false, at: now, tx)
             switch opened {

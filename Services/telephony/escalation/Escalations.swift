@@ -35,14 +35,20 @@ extension Telephony {
             }
             // The one who says "mine" gets it; without a name it stays with whom it was meant for.
             if let agent = named ?? own ?? escalation.agent, agent != escalation.agent {
-                try await EscalationStore.release(call.id, handled: false, tx)
+                // Whoever is being called for it hears that it is taken.
+                OrderStore.dismissAgents(of: escalation, tx)
+                try await EscalationStore.release(call.id, handled: false, at: now, tx)
                 guard
                     let human = try await EscalationStore.reserve(
                         agent, in: call.workspace, for: call.id, onDuty: false, tx)
                 else { throw Problem(.noAgentAvailable, "That human agent is not free.") }
                 escalation.agent = human.id
                 escalation.agentName = human.name
+                escalation.assignedAt = now
                 call.assigned = Call.Person(id: human.id, name: human.name)
+                if let phone = human.phone {
+                    OrderStore.dial(human.id, at: phone, from: call.ownNumber, for: escalation, tx)
+                }
             }
             guard escalation.agent != nil else {
                 throw Problem.validation("agent_id", "is required: nobody is assigned yet")

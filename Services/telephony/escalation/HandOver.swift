@@ -8,7 +8,7 @@ enum HandOver {
     struct Reason: Sendable {
         var trigger: String
         var details: JSONObject = [:]
-        var skill: String?
+        var wish = Wish()
         var note: String?
     }
 
@@ -44,12 +44,16 @@ enum HandOver {
     ) async throws -> Opened {
         let existing = try await EscalationStore.open(of: call.id, tx)
         if let existing, existing.agent != nil { return .taken(existing) }
-        let human = try await reserve(choice, call, reason.skill ?? existing?.skill, existing?.tried ?? [], tx)
+        let wish = Wish(
+            skill: reason.wish.skill ?? existing?.wish.skill,
+            department: reason.wish.department ?? existing?.wish.department)
+        let human = try await reserve(choice, call, wish, existing, tx)
         if human == nil, !waits { return .nobodyFree }
         var escalation: Escalation
         if let existing {
             if human == nil { return .waiting(existing) }
             escalation = existing
+            escalation.wish = wish
         } else {
             let lines = try await TranscriptStore.tail(of: call.id, max: 12, tx)
             var context: JSONObject = [
@@ -57,24 +61,26 @@ enum HandOver {
                 "direction": .string(call.direction.rawValue),
             ]
             if let note = reason.note { context["note"] = .string(note) }
+            var details = reason.details
+            wish.write(to: &details)
             escalation = try await EscalationStore.insert(
-                call: call, trigger: reason.trigger, details: reason.details, skill: reason.skill,
+                call: call, trigger: reason.trigger, details: details, wish: wish,
                 summary: Summary.text(of: lines, reason: reason), context: context, at: now, tx)
         }
         if existing == nil, human == nil { tx.publish(CallEvent.escalationTriggered(call.ref, escalation.snapshot)) }
         call.escalationStatus = EscalationStatus.pending
         call.updatedAt = now
         guard let human else { return .waiting(escalation) }
-        try await assign(human, to: &escalation, of: &call, isNew: existing == nil, tx)
+        try await assign(human, to: &escalation, of: &call, isNew: existing == nil, at: now, tx)
         return .reserved(escalation)
     }
 
     private static func reserve(
-        _ choice: Choice, _ call: Call, _ skill: String?, _ tried: [HumanAgentID], _ tx: borrowing Transaction
+        _ choice: Choice, _ call: Call, _ wish: Wish, _ known: Escalation?, _ tx: borrowing Transaction
     ) async throws -> EscalationStore.Reserved? {
         switch choice {
         case .anyone:
-            try await EscalationStore.reserve(in: call.workspace, for: call.id, skill: skill, except: tried, tx)
+            try await EscalationStore.reserve(in: call.workspace, for: call.id, wish: wish, known: known, tx)
         case .one(let agent, let onDuty):
             try await EscalationStore.reserve(agent, in: call.workspace, for: call.id, onDuty: onDuty, tx)
         }
@@ -83,15 +89,17 @@ enum HandOver {
     /// Gives the escalation to a reserved human: they are called, and the AI is told to let the caller go.
     private static func assign(
         _ human: EscalationStore.Reserved, to escalation: inout Escalation, of call: inout Call, isNew: Bool,
-        _ tx: borrowing Transaction
+        at now: Instant, _ tx: borrowing Transaction
     ) async throws {
         escalation.agent = human.id
         escalation.agentName = human.name
+        escalation.assignedAt = now
         call.assigned = Call.Person(id: human.id, name: human.name)
         call.escalationStatus = EscalationStatus.pending
         call.handedOff = true
         try await EscalationStore.save(escalation, tx)
-        if let phone = human.phone {
+        // Without a warm transfer the carrier rings them when the caller is put through.
+        if let phone = human.phone, try await isWarm(call, tx) {
             OrderStore.dial(human.id, at: phone, from: call.ownNumber, for: escalation, tx)
         }
         tx.publish(
@@ -99,6 +107,11 @@ enum HandOver {
                 ? CallEvent.escalationTriggered(call.ref, escalation.snapshot)
                 : .escalationUpdated(call.ref, escalation.snapshot))
         tx.publish(CommandEvent(callID: call.id, action: .transfer, agentID: human.id))
+    }
+
+    /// Whether the human is called and told what it is about before the caller comes.
+    static func isWarm(_ call: Call, _ tx: borrowing Transaction) async throws -> Bool {
+        try await PlaceCallStore.escalationConfig(of: call, tx)?["warm_transfer"]?.bool ?? true
     }
 
     /// The human has the caller.
@@ -125,7 +138,7 @@ enum HandOver {
         if status == .cancelled { call.assigned = nil }
         call.updatedAt = now
         try await EscalationStore.save(escalation, tx)
-        try await EscalationStore.release(call.id, handled: status == .completed, tx)
+        try await EscalationStore.release(call.id, handled: status == .completed, at: now, tx)
         OrderStore.dismissAgents(of: escalation, tx)
         tx.publish(
             status == .completed
@@ -146,31 +159,51 @@ enum HandOver {
         if reached, call.outcome == nil { call.outcome = .escalated }
     }
 
-    /// Looks for somebody for the calls that wait in a workspace whose human has become free.
+    /// Sends whoever has become free in a workspace to the calls that wait there, in their order.
+    ///
+    /// Our transaction holds a call's or a human's row already, so it waits for no other call's: one that somebody else
+    /// has locked is left to `WaitingCalls`, and nobody further back gets its human meanwhile.
     static func serveWaiting(in workspace: WorkspaceID, at now: Instant, _ tx: borrowing Transaction) async throws {
-        for id in try await EscalationStore.claimWaiting(in: workspace, tx) {
-            guard var call = try await CallStore.lock(id, tx), !call.status.isTerminal,
-                var escalation = try await EscalationStore.open(of: id, tx), escalation.agent == nil,
-                let human = try await EscalationStore.reserve(
-                    in: workspace, for: id, skill: escalation.skill, except: escalation.tried, tx)
-            else { continue }
-            try await assign(human, to: &escalation, of: &call, isNew: false, tx)
-            call.updatedAt = now
-            CallStore.save(&call, after: [], tx)
+        for id in try await EscalationStore.waiting(in: workspace, tx) {
+            guard let call = try await CallStore.lockOrSkip(id, tx) else { continue }
+            try await serve(call, at: now, tx)
         }
     }
 
+    /// Sends somebody to a call that waits, if it still does and somebody can be had. True when it was served.
+    @discardableResult
+    static func serve(_ known: Call, at now: Instant, _ tx: borrowing Transaction) async throws -> Bool {
+        var call = known
+        guard !call.status.isTerminal, var escalation = try await EscalationStore.open(of: call.id, tx),
+            escalation.agent == nil
+        else { return false }
+        guard
+            let human = try await EscalationStore.reserve(
+                in: call.workspace, for: call.id, wish: escalation.wish, known: escalation, tx)
+        else { return false }
+        try await assign(human, to: &escalation, of: &call, isNew: false, at: now, tx)
+        call.updatedAt = now
+        CallStore.save(&call, after: [], tx)
+        return true
+    }
+
     /// The human did not come: the next one is tried; with nobody left the AI takes the caller back.
+    /// - Parameter asks: the carrier is just asking what to do with the caller, and need not be told besides.
     static func next(
-        _ escalation: inout Escalation, of call: inout Call, at now: Instant, _ tx: borrowing Transaction
+        _ escalation: inout Escalation, of call: inout Call, asks: Bool = false, at now: Instant,
+        _ tx: borrowing Transaction
     ) async throws -> [CallChange] {
-        if let missed = escalation.agent { escalation.tried.append(missed) }
-        try await EscalationStore.release(call.id, handled: false, tx)
+        if let missed = escalation.agent, !escalation.tried.contains(missed) { escalation.tried.append(missed) }
+        escalation.status = .pending
+        escalation.acceptedAt = nil
+        escalation.missedAt = now
+        call.escalationStatus = .pending
+        try await EscalationStore.release(call.id, handled: false, at: now, tx)
         let human = try await EscalationStore.reserve(
-            in: call.workspace, for: call.id, skill: escalation.skill, except: escalation.tried, tx)
+            in: call.workspace, for: call.id, wish: escalation.wish, known: escalation, tx)
         call.updatedAt = now
         if let human {
-            try await assign(human, to: &escalation, of: &call, isNew: false, tx)
+            try await assign(human, to: &escalation, of: &call, isNew: false, at: now, tx)
             return [.moved(from: call.status)]
         }
         escalation.agent = nil
@@ -178,7 +211,7 @@ enum HandOver {
         call.assigned = nil
         try await EscalationStore.save(escalation, tx)
         tx.publish(CallEvent.escalationUpdated(call.ref, escalation.snapshot))
-        return giveBack(&call, at: now, tx)
+        return asks ? call.handBack(at: now) : giveBack(&call, at: now, tx)
     }
 
     /// Brings the caller back to the AI, wherever they are waiting.

@@ -104,7 +104,8 @@ enum HumanAgentStore {
                 extension = \(agent.extension), is_available = \(agent.isAvailable), is_active = \(agent.isActive),
                 skills = \(agent.skills), departments = \(agent.departments),
                 metadata = \(JSON.object(agent.metadata)), last_active_at = \(agent.lastActiveAt),
-                idle_since = CASE WHEN \(agent.isAvailable) AND NOT is_available THEN now() ELSE idle_since END,
+                idle_since = CASE WHEN \(agent.isAvailable && agent.isActive) AND NOT (is_available AND is_active)
+                                  THEN now() ELSE idle_since END,
                 updated_at = \(agent.updatedAt)
             WHERE id = \(agent.id)
             """)

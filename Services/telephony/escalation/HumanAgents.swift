@@ -50,6 +50,7 @@ extension Telephony {
             try await database.transaction { (tx: borrowing Transaction) in
                 try await HumanAgentStore.insert(agent, tx)
                 try await HandOver.serveWaiting(in: workspace, at: now, tx)
+                noticeFree(tx)
             }
         }
         return answer(201, agent, "The agent has been created.")
@@ -129,9 +130,8 @@ extension Telephony {
             try await HumanAgentStore.save(&agent, tx)
             if agent.isAvailable, agent.isActive {
                 try await HandOver.serveWaiting(in: agent.workspace, at: agent.updatedAt, tx)
+                noticeFree(tx)
             }
-            let orders = ordersWaiting
-            tx.onCommit { orders.fire() }
             return agent
         }
     }

@@ -14,6 +14,8 @@ public struct CommandEvent: Event, Hashable {
         case handback
         /// The business configuration has changed: read it again.
         case configure
+        /// A conversation's answer: it has taken the intervention in `answers`.
+        case taken
     }
 
     public var id: EventID
@@ -25,10 +27,13 @@ public struct CommandEvent: Event, Hashable {
     /// Who ordered it; nil when the system did.
     public var by: UserID?
     public var reason: String?
+    /// The command that was taken.
+    public var answers: EventID?
 
     public init(
         id: EventID = EventID(), callID: CallID, action: Action, message: String? = nil,
-        instructions: String? = nil, agentID: HumanAgentID? = nil, by: UserID? = nil, reason: String? = nil
+        instructions: String? = nil, agentID: HumanAgentID? = nil, by: UserID? = nil, reason: String? = nil,
+        answers: EventID? = nil
     ) {
         self.id = id
         self.callID = callID
@@ -38,6 +43,7 @@ public struct CommandEvent: Event, Hashable {
         self.agentID = agentID
         self.by = by
         self.reason = reason
+        self.answers = answers
     }
 
     public static let topic = Topic.telephonyCommands
@@ -55,6 +61,7 @@ public struct CommandEvent: Event, Hashable {
             json.field("agent_id", ifPresent: agentID)
             json.field("by", ifPresent: by)
             json.field("reason", ifPresent: reason)
+            json.field("answers", ifPresent: answers)
         }
     }
 
@@ -69,6 +76,7 @@ public struct CommandEvent: Event, Hashable {
         agentID = try fields.optionalID("agent_id")
         by = try fields.optionalID("by")
         reason = try fields.optionalString("reason")
+        answers = try fields.optionalID("answers")
     }
 }
 
@@ -77,6 +85,7 @@ extension CommandEvent {
         Schema.object(
             .required("id", .uuid), .required("call_id", .uuid), .required("action", .choice(Action.self)),
             .optional("message", .string), .optional("instructions", .string), .optional("agent_id", .uuid),
-            .optional("by", .uuid, "Who ordered it; absent when the system did."), .optional("reason", .string))
+            .optional("by", .uuid, "Who ordered it; absent when the system did."), .optional("reason", .string),
+            .optional("answers", .uuid, "With `taken`: the command a conversation has taken."))
     ]
 }

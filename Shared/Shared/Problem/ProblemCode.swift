@@ -33,6 +33,8 @@ extension Problem {
         case methodNotAllowed = "METHOD_NOT_ALLOWED"
         case validationError = "VALIDATION_ERROR"
         case badRequest = "BAD_REQUEST"
+        /// The call is over: nobody is there any more whom an order could reach. 400, as document 003 §1.5 and §1.6 have it.
+        case callEnded = "CALL_ENDED"
         /// Nobody is free to take an escalation; document 003 §1.5 answers that with 400.
         case noAgentAvailable = "NO_AGENT_AVAILABLE"
         /// Still needed by something else; document 003 §4.4 and §6.4 answer that with 400.
@@ -58,7 +60,7 @@ extension Problem {
 
         public var status: Int {
             switch self {
-            case .validationError, .badRequest, .noAgentAvailable, .inUse: 400
+            case .validationError, .badRequest, .callEnded, .noAgentAvailable, .inUse: 400
             case .unauthorized, .secondFactorRequired: 401
             case .paymentRequired: 402
             case .forbidden, .emailNotVerified, .accountInactive, .accountSuspended, .accountBlocked: 403
@@ -121,6 +123,7 @@ extension Problem {
             case .methodNotAllowed: "Method not allowed"
             case .validationError: "Invalid data"
             case .badRequest: "Bad request"
+            case .callEnded: "Call ended"
             case .noAgentAvailable: "No agent available"
             case .inUse: "Still in use"
             case .conflict: "Conflict"
