@@ -30,7 +30,7 @@ struct Sockets: Sendable {
                         "token", .string,
                         "An access token. A ticket or `Sec-WebSocket-Protocol: bearer, <token>` is better."),
                     .query("ticket", .string, "From POST /api/v1/ws/ticket."),
-                ], returns: [101: nil]
+                ], returns: [101: nil, 401: nil, 426: nil, 429: nil]
             ) { try await open($0) },
         ]
     }

@@ -11,18 +11,18 @@ enum Routes {
         [
             .post(
                 "/api/auth/register/", "Register a person and their workspace", access: .everyone,
-                body: Schemas.registration, returns: [201: Schemas.registered]
+                body: Schemas.registration, returns: [201: Schemas.registered, 403: nil]
             ) { try await accounts.register($0) },
             .post(
                 "/api/auth/login/", "Log in by e-mail or user name",
                 detail:
                     "401 with the code SECOND_FACTOR_REQUIRED: the password was right, send `otp` or `recovery_code` too.",
                 access: .everyone,
-                body: Schemas.login, returns: .ok(Schemas.tokens)
+                body: Schemas.login, returns: [200: Schemas.tokens, 401: nil, 403: nil]
             ) { try await accounts.logIn($0) },
             .post(
                 "/api/auth/refresh/", "Exchange a refresh token for new tokens", access: .everyone,
-                body: Schemas.refresh, returns: .ok(Schemas.tokens)
+                body: Schemas.refresh, returns: [200: Schemas.tokens, 401: nil, 403: nil]
             ) { try await accounts.refresh($0) },
             .post(
                 "/api/auth/logout/", "End this session, the one a refresh token belongs to, or all", access: .member,

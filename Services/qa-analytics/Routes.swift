@@ -38,7 +38,7 @@ enum Routes {
                 "/api/v1/analytics/export", "A report as a file", detail: ExportAnalytics.about,
                 access: .may(.readAnalytics), limit: .analytics, headers: [ExportAnalytics.prefer],
                 body: Schemas.exportRequest, returns: [200: Schemas.file, 202: Schemas.reportJob],
-                produces: "text/csv", idempotent: true
+                produces: "text/csv, application/pdf", idempotent: true
             ) { try await export.export($0) },
             .get(
                 "/api/v1/analytics/export/{job_id}", "How far a report is", access: .may(.readAnalytics),
@@ -46,7 +46,7 @@ enum Routes {
             ) { try await export.job($0) },
             .get(
                 "/api/v1/analytics/export/{job_id}/file", "A finished report's file", access: .may(.readAnalytics),
-                returns: [200: Schemas.file], produces: "application/pdf"
+                returns: [200: Schemas.file, 409: nil], produces: "text/csv, application/pdf"
             ) { try await export.file($0) },
             WorkspaceFigures.route(database),
         ]

@@ -42,7 +42,7 @@ extension Telephony {
             .post(
                 "/api/v1/calls/{call_id}/takeover", "Take the call oneself", access: .may(.steerCalls),
                 body: Schemas.agentChoice,
-                returns: .ok(Schemas.escalationAnswer), handler: takeOverCall),
+                returns: [200: Schemas.escalationAnswer, 409: nil], handler: takeOverCall),
             .post(
                 "/api/v1/calls/{call_id}/handback", "Give the caller back to the AI", access: .may(.steerCalls),
                 returns: .ok(Schemas.doneWithCall), handler: handBackCall),
@@ -57,15 +57,15 @@ extension Telephony {
             .post(
                 "/api/v1/escalations/{escalation_id}/accept", "Take the escalated call", access: .may(.steerCalls),
                 path: [.path("escalation_id", .integer)], body: Schemas.agentChoice,
-                returns: .ok(Schemas.escalationAnswer), handler: acceptEscalation),
+                returns: [200: Schemas.escalationAnswer, 409: nil], handler: acceptEscalation),
             .post(
                 "/api/v1/escalations/{escalation_id}/complete", "Done with the escalated call",
                 access: .may(.steerCalls),
-                path: [.path("escalation_id", .integer)], returns: .ok(Schemas.escalationAnswer),
+                path: [.path("escalation_id", .integer)], returns: [200: Schemas.escalationAnswer, 409: nil],
                 handler: completeEscalation),
             .post(
                 "/api/v1/escalations/{escalation_id}/cancel", "Leave the caller to the AI", access: .may(.steerCalls),
-                path: [.path("escalation_id", .integer)], returns: .ok(Schemas.escalationAnswer),
+                path: [.path("escalation_id", .integer)], returns: [200: Schemas.escalationAnswer, 409: nil],
                 handler: cancelEscalation),
         ]
     }
@@ -176,7 +176,7 @@ extension Telephony {
                 handler: answerConnect),
             .get(
                 "/ws/relay/{token}", "The carrier's end of a conversation (ConversationRelay)", access: .signed,
-                returns: [101: nil], handler: serveRelay),
+                returns: [101: nil, 403: nil, 426: nil], handler: serveRelay),
         ]
     }
 }

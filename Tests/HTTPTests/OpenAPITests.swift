@@ -55,7 +55,10 @@ import Testing
             write["requestBody"]?["content"]?["application/json"]?["schema"] == ["$ref": "#/components/schemas/Note"])
         #expect(
             write["responses"]?.object?.names.sorted()
-                == ["201", "400", "401", "402", "403", "404", "409", "413", "415", "422", "429", "500", "503", "504"])
+                == [
+                    "201", "400", "401", "402", "403", "404", "409", "413", "415", "422", "429", "500", "502", "503",
+                    "504",
+                ])
     }
 
     @Test func `errors are described in the family's shape`() throws {

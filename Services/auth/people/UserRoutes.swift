@@ -22,22 +22,24 @@ extension Accounts {
             .get("/api/users/users/me/", "Who I am", access: .member, returns: .ok(Schemas.user)) { try await me($0) },
             .patch(
                 "/api/users/users/me/", "Change what is mine to change", access: .member, body: UserSchemas.own,
-                returns: .ok(Schemas.user), handler: updateMe),
+                returns: [200: Schemas.user, 409: nil], handler: updateMe),
             .get(
                 "/api/users/users/{id}/", "One person", access: .may(.readUsers), returns: .ok(Schemas.user),
                 handler: getUser),
             .put(
                 "/api/users/users/{id}/", "Replace a person's data", detail: UserSchemas.rights,
-                access: .may(.writeUsers), body: UserSchemas.whole, returns: .ok(Schemas.user), handler: replaceUser),
+                access: .may(.writeUsers), body: UserSchemas.whole, returns: [200: Schemas.user, 409: nil],
+                handler: replaceUser),
             .patch(
                 "/api/users/users/{id}/", "Change a person's data", detail: UserSchemas.rights,
-                access: .may(.writeUsers), body: UserSchemas.part, returns: .ok(Schemas.user), handler: updateUser),
+                access: .may(.writeUsers), body: UserSchemas.part, returns: [200: Schemas.user, 409: nil],
+                handler: updateUser),
             .patch(
                 "/api/users/users/{id}/change_status/", "Activate, deactivate or suspend an account",
                 detail:
                     "Other than `active` ends every session, cuts access tokens and closes sockets within a second. "
                     + "Not for one's own account; an admin's only by an admin.",
-                access: .may(.changeStatus), body: UserSchemas.status, returns: .ok(Schemas.user),
+                access: .may(.changeStatus), body: UserSchemas.status, returns: [200: Schemas.user, 409: nil],
                 handler: changeStatus),
         ]
     }

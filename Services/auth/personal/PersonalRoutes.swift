@@ -38,7 +38,8 @@ extension Personal {
             .delete(avatar, "Remove my picture", access: .may(.writeUsers), handler: removeAvatar),
             .get(
                 "/media/avatars/{file}", "A picture", tag: "media", access: .everyone, limit: .none,
-                returns: .ok(.string(format: "binary")), produces: "image/webp", handler: readAvatar),
+                returns: [200: .string(format: "binary"), 304: nil, 404: nil], produces: "image/webp",
+                handler: readAvatar),
         ]
     }
 
@@ -48,7 +49,8 @@ extension Personal {
                 "/api/dashboard/user/export-data/", "Everything held of me, as a ZIP of JSON files",
                 detail: "202 while it is being made: ask again. At most one a day.", access: .member,
                 query: [.query("fresh", .boolean, "A newer archive than the one there is.")],
-                returns: [200: .string(format: "binary"), 202: PersonalSchemas.export, 429: nil], handler: exportData),
+                returns: [200: .string(format: "binary"), 202: PersonalSchemas.export, 429: nil],
+                produces: "application/zip", handler: exportData),
             .delete(
                 "/api/dashboard/user/delete-account/", "Delete my account",
                 detail: "Until `deletes_at` logging in with `cancel_deletion: true` takes it back.", access: .member,

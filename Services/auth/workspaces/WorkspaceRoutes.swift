@@ -59,7 +59,7 @@ extension Accounts {
             .patch(
                 "/api/workspaces/workspaces/{id}/users/{user_id}/", "Change a member's role",
                 access: .may(.writeMembers), body: .object(.required("role", .choice(WorkspaceRole.self))),
-                returns: .ok(WorkspaceSchemas.member), handler: changeMember),
+                returns: [200: WorkspaceSchemas.member, 409: nil], handler: changeMember),
         ]
     }
 
@@ -82,11 +82,11 @@ extension Accounts {
                 returns: .ok(WorkspaceSchemas.invitation), handler: getInvitation),
             .delete(
                 "/api/workspaces/invitations/{id}/", "Withdraw an invitation", access: .may(.writeMembers),
-                handler: withdrawInvitation),
+                returns: [204: nil, 409: nil], handler: withdrawInvitation),
             .post(
                 "/api/workspaces/invitations/{id}/resend/", "Send an invitation again",
                 detail: "With another token; the one before is worth nothing then. At most once a minute.",
-                access: .may(.writeMembers), returns: [200: WorkspaceSchemas.invitation, 429: nil],
+                access: .may(.writeMembers), returns: [200: WorkspaceSchemas.invitation, 409: nil, 429: nil],
                 handler: resendInvitation),
             .post(
                 "/api/workspaces/invitations/accept/", "Join the workspace one was invited to",

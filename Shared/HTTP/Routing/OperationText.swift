@@ -56,14 +56,18 @@ struct OperationText {
     private func answer(_ status: Int, _ schema: Schema?) -> JSON {
         var object: JSONObject = ["description": .string(Response.reason(status))]
         if let schema {
-            let type = status < 400 ? route.produces : "application/json"
-            object["content"] = [type: ["schema": schema.json]]
+            let types = status < 400 && schema.isText ? files : ["application/json"]
+            object["content"] = .object(JSONObject(types.map { ($0, ["schema": schema.json]) }))
         } else if status >= 400 {
             return error(status)
         } else if route.produces != "application/json", status == 200 {
-            object["content"] = [route.produces: [:]]
+            object["content"] = .object(JSONObject(files.map { ($0, [:]) }))
         }
         return .object(object)
+    }
+
+    private var files: [String] {
+        route.produces.split(separator: ",").map { String($0.drop { $0 == " " }) }
     }
 
     private func error(_ status: Int) -> JSON {
@@ -78,14 +82,17 @@ struct OperationText {
     private var errorStatuses: [Int] {
         if route.family == .internal || route.family == .plain { return [] }
         var statuses: [Int] = []
-        let hasBody = route.method != .get && route.method != .delete
+        let hasBody = route.body != nil || (route.method != .get && route.method != .delete)
         if route.method == .get { statuses.append(304) }
         if hasBody || !route.query.isEmpty || route.family == .manager { statuses.append(400) }
         if route.access.needsPrincipal { statuses += [401, 403] }
+        if route.access == .signed { statuses.append(403) }
         if !route.path.isEmpty || route.access.needsPrincipal { statuses.append(404) }
         if hasBody { statuses += [413, 415] }
+        // Said before the address is understood, in the manager family's words.
+        if !route.query.isEmpty, route.family == .manager { statuses.append(414) }
         if route.idempotent { statuses += [409, 422] }
         if route.limit != .none { statuses.append(429) }
-        return statuses + [500, 503, 504]
+        return statuses + [500, 502, 503, 504]
     }
 }

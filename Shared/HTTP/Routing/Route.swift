@@ -80,7 +80,7 @@ public struct Route: Sendable {
     public let body: Schema?
     public let consumes: Content
     public let returns: Returns
-    /// Media type of what it returns.
+    /// Media type of the page or file it returns; several separated by commas. Objects are JSON all the same.
     public let produces: String
     public let bodyMax: Int
     /// Until the response starts; a stream or socket may then last. From `noDeadline` on no timer is set at all: for

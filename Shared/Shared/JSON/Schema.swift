@@ -110,6 +110,12 @@ extension Schema {
 // MARK: - Writing them
 
 extension Schema {
+    /// Text or bytes, and no JSON around them.
+    public var isText: Bool {
+        if case .string = shape { return true }
+        return false
+    }
+
     /// With references to `#/components/schemas/`, where ``collect(into:)`` puts what they name.
     public var json: JSON {
         var object = plain
