@@ -21,10 +21,10 @@ class Extra:
     def __init__(self, platform: Platform, name: str, log: Path, **settings: str):
         self.name, self.log = name, log
         instance = Instance(platform.directory, Path(os.environ["SWITCHBOARD_BINARIES"]))
-        self.port, internal = free_ports(2)
+        self.port, self.internal = free_ports(2)
         self.url = f"http://127.0.0.1:{self.port}"
         self.trust = True  # or the file of a certificate
-        environment = instance.environment(name) | {"PORT": str(self.port), "INTERNAL_PORT": str(internal)} | settings
+        environment = instance.environment(name) | {"PORT": str(self.port), "INTERNAL_PORT": str(self.internal)} | settings
         with log.open("wb") as out:
             self.process = subprocess.Popen(
                 [str(instance.binaries / name), "serve"], env=environment, stdout=out, stderr=out)
