@@ -52,7 +52,9 @@ final class Session {
         _ = socket.send(preencoded: frame.frame)
     }
 
-    private func isWanted(_ frame: OutgoingFrame) -> Bool { since(frame) != nil && frame.isFor(principal) }
+    private func isWanted(_ frame: OutgoingFrame) -> Bool {
+        (allSince != nil || frame.call.map { calls[$0] != nil } ?? false) && frame.isFor(principal)
+    }
 
     /// The last frame before the first of our subscriptions to this one; nil when there is none.
     private func since(_ frame: OutgoingFrame) -> Int64? {

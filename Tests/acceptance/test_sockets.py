@@ -243,7 +243,7 @@ class Writer:
 
     def write(self):
         while not self.stop.is_set():
-            self.owner.post(f"/api/v1/calls/{self.call_id}/notes", {"note": f"number {self.written}"})
+            self.owner.post(f"/api/v1/calls/{self.call_id}/notes", {"note": f"number {self.written}"}, 201)
             self.written += 1
             time.sleep(random.uniform(0, 0.01))
 
