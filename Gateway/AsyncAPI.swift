@@ -35,6 +35,15 @@ struct AsyncAPI {
         described by /api/schema/.
         """
 
+    private static let aboutSocket = """
+        Calls as they happen (document 003 §2). After a reconnect subscribe with `after`, the last id you saw: what you \
+        missed comes first, then what happens, each frame once. (`resume` after subscribing sends what was missed and did \
+        not come live in between; drop what came live with an id you know from another gateway.) `resync` says that too \
+        much was missed. What is not understood is answered by an `error`, and the socket stays. It is closed with 4401 \
+        when the token expires or its session ends, with 1013 when you read too slowly, with 1009 after a message above \
+        64 KiB, and with 1001 when the gateway restarts: come back.
+        """
+
     private static func servers(_ publicURL: String) -> JSON {
         let isSecure = publicURL.hasPrefix("https:")
         var host = publicURL
@@ -123,8 +132,7 @@ struct AsyncAPI {
         for request in SocketRequest.allCases { say(request.rawValue, request.schema, [], &listed) }
         channels[Self.socket] = [
             "address": "/ws/calls",
-            "description":
-                "Calls as they happen (document 003 §2). After a reconnect, resume after the last id you saw.",
+            "description": .string(Self.aboutSocket),
             "servers": [["$ref": "#/servers/gateway"]],
             "messages": .object(listed),
             "bindings": [

@@ -91,6 +91,9 @@ final class Credentials: Sendable {
         return try await exchanged(.key(credential), sender(of: request))
     }
 
+    /// - Throws: 401 when a token that was good has ended since.
+    func recheck(_ token: String) async throws { _ = try await tokens.verify(token) }
+
     private func sender(of request: Request) -> Sender {
         Sender(
             address: proxies.caller(of: request), userAgent: String((request.headers["User-Agent"] ?? "").prefix(300)))
@@ -164,9 +167,9 @@ final class Credentials: Sendable {
                 let result: Result<String, any Error>
                 do {
                     // Guessing is counted like anything else that is asked without a token.
-                    if let window = limits.take(.address(sender.address), .standard, now: Instant.now().seconds),
-                        !window.allowed
-                    {
+                    let window = await limits.takeTogether(
+                        .address(sender.address), .standard, now: Instant.now().seconds)
+                    if let window, !window.allowed {
                         throw Problem.rateLimited(retryAfter: Int(max(1, window.reset - Instant.now().seconds)))
                     }
                     result = .success(try await ask(secret, sender))

@@ -104,7 +104,11 @@ final class Front: Sendable {
         }
         if limit == .uncounted { return }
         let now = Instant.now().seconds
-        passage.window = limits.take(passage.principal.map { .user($0.user) } ?? .address(address), limit, now: now)
+        let caller = passage.principal.map { Caller.user($0.user) } ?? .address(address)
+        // Without a server to ask there is nothing to wait for, and then no wait is made.
+        passage.window =
+            limits.areShared
+            ? await limits.takeTogether(caller, limit, now: now) : limits.take(caller, limit, now: now)
         if let window = passage.window, !window.allowed {
             throw Problem.rateLimited(retryAfter: Int(max(1, window.reset - now)))
         }

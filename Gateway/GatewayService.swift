@@ -1,4 +1,5 @@
 import Access
+import Counters
 import HTTP
 import Kafka
 import Messaging
@@ -21,14 +22,19 @@ enum GatewayService {
                 .init(
                     keySetURLs: upstreams.urls(.auth), issuer: settings.string("JWT_ISSUER", default: publicURL),
                     audience: "switchboard"), kafka: kafka, log: log)
-            let limits = RateLimits(
-                .init(
-                    standard: settings.int("RATE_LIMIT_STANDARD_PER_MINUTE", default: 100),
-                    analytics: settings.int("RATE_LIMIT_ANALYTICS_PER_MINUTE", default: 20),
-                    anonymous: settings.int("RATE_LIMIT_ANONYMOUS_PER_MINUTE", default: 60),
-                    sockets: settings.int("RATE_LIMIT_SOCKETS_PER_USER", default: 10)))
             let origins = settings.list("CORS_ALLOWED_ORIGINS", default: [])
             let secret = settings.secret("SECRET_KEY", lengthMin: 32)
+            let redis = settings.optional("REDIS_URL", "redis://[[user]:password@]host[:port][/database], or rediss://")
+            {
+                RedisAddress($0)
+            }
+            let redisAuthorities = settings.optional("REDIS_CA_FILE")
+            let redisAnswer = settings.int("REDIS_ANSWER_MILLISECONDS", default: 50, in: 1...5_000)
+            let perMinute = RateLimits.Settings(
+                standard: settings.int("RATE_LIMIT_STANDARD_PER_MINUTE", default: 100),
+                analytics: settings.int("RATE_LIMIT_ANALYTICS_PER_MINUTE", default: 20),
+                anonymous: settings.int("RATE_LIMIT_ANONYMOUS_PER_MINUTE", default: 60),
+                sockets: settings.int("RATE_LIMIT_SOCKETS_PER_USER", default: 10))
             let assets = settings.string("DOCS_ASSETS", default: ".local/share/docs")
             let proxies =
                 settings.optional("TRUSTED_PROXIES", "addresses and ranges such as 10.0.0.0/8, separated by commas") {
@@ -39,6 +45,10 @@ enum GatewayService {
             try settings.check()
 
             let client = Client()
+            let counters = redis.map {
+                Counters($0, trusting: redisAuthorities, answerMax: .milliseconds(redisAnswer), log: log)
+            }
+            let limits = RateLimits(perMinute, together: counters, secret: secret)
             let credentials = Credentials(
                 tokens: tokens, limits: limits, proxies: proxies, allowsBasic: allowsBasic,
                 ask: Credentials.live(upstreams: upstreams, client: client))
@@ -49,7 +59,8 @@ enum GatewayService {
                 try stream.take($0)
             }
             let sockets = Sockets(
-                credentials: credentials, hub: hub, limits: limits, tickets: Tickets(secret: secret),
+                credentials: credentials, hub: hub, limits: limits,
+                tickets: Tickets(secret: secret, together: counters),
                 backlog: .live(upstreams: upstreams, client: client),
                 origins: origins.isEmpty ? nil : origins + [publicURL], isFollowing: { frames.isFollowing })
             let described = OwnDocument()
@@ -67,7 +78,9 @@ enum GatewayService {
                 forward: Forward(upstreams: upstreams),
                 tunnel: Tunnel(upstreams: upstreams), origins: Origins(allowed: Set(origins)), proxies: proxies,
                 log: log)
-            return [
+            var components: [any Component] = []
+            if let counters { components.append(counters) }
+            components += [
                 hub,
                 upstreams,
                 tokens,
@@ -77,6 +90,7 @@ enum GatewayService {
                     name: "internal"),
                 Server(port: port, host: host, tls: tls, log: log) { await front.respond(to: $0) },
             ]
+            return components
         }
     }
 

@@ -7,8 +7,16 @@ enum SocketRequest: String, CaseIterable {
     /// Of `data`.
     var schema: Schema {
         switch self {
-        case .subscribe, .unsubscribe: .object(SocketAnswer.subscription)
-        case .resume: .object(.required("after", .string, "The id of the last frame you saw."))
+        case .subscribe:
+            .object(
+                SocketAnswer.subscription + [
+                    .optional(
+                        "after", .string,
+                        "The id of the last frame you saw: what you missed comes first, as after `resume`, and nothing is live before it."
+                    )
+                ])
+        case .unsubscribe: .object(SocketAnswer.subscription)
+        case .resume: .object(.required("after", .string, "The id of the last frame you saw. Subscribe first."))
         case .ping: .anyObject.described("Comes back as it is.")
         }
     }

@@ -49,24 +49,24 @@ struct Sockets: Sendable {
 
     private func open(_ request: Request) async throws -> Response {
         guard isFollowing() else { throw Problem.unavailable("Calls cannot be followed yet; try again in a moment.") }
-        let (credential, subprotocol) = try credential(of: request)
+        let (credential, subprotocol) = try await credential(of: request)
         let (token, principal) = try await credentials.verify(credential, of: request)
-        guard limits.claimSocket(principal.user) else {
+        guard let claim = await limits.claimSocket(principal.user) else {
             throw Problem(
                 .rateLimited, "You have \(limits.settings.sockets) sockets open; close one first.",
                 headers: [("Retry-After", "5")])
         }
         return .webSocket(subprotocol, origins: origins) { socket in
-            defer { limits.releaseSocket(principal.user) }
             await serve(socket, principal, token)
+            claim.release()
         }
     }
 
     /// From the query, or from the sub-protocol: a browser can set no other header.
-    private func credential(of request: Request) throws(Problem) -> (token: String, subprotocol: String?) {
+    private func credential(of request: Request) async throws(Problem) -> (token: String, subprotocol: String?) {
         let query = request.query
         if let ticket = query.first(where: { $0.0 == "ticket" })?.1 {
-            guard let token = tickets.redeem(ticket) else {
+            guard let token = await tickets.redeem(ticket) else {
                 throw .unauthorized("This ticket is used or too old; ask for another one.")
             }
             return (token, nil)
@@ -92,13 +92,13 @@ struct Sockets: Sendable {
             loopHub.remove(session)
             hub.opened(-1)
         }
-        while let message = try? await socket.receive() {
-            guard case .text(let text) = message else {
-                socket.close(.unsupportedData, reason: "text only")
-                continue
-            }
-            await session.receive(text)
+        // What was revoked between the handshake and here was told to a hub that did not know this socket.
+        do { try await credentials.recheck(token) } catch let problem as Problem where problem.status == 401 {
+            socket.close(.sessionEnded, reason: "the session has ended")
+        } catch {
+            socket.close(.tryAgainLater, reason: "tokens cannot be checked")
         }
+        while let message = try? await socket.receive() { await session.receive(message) }
     }
 }
 

@@ -27,7 +27,7 @@ public final class TokenVerifier: Component {
     private let settings: Settings
     private let client: Client
     private let log: Log
-    private let revocations = Revocations()
+    let revocations = Revocations()
     private let broadcast: Broadcast
     private let keys = Mutex<Keys>(Keys())
     private let cache = TokenCache()

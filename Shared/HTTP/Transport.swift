@@ -25,18 +25,35 @@ public final class Transport: @unchecked Sendable {
         Transport(try await Socket.connect(host: host, port: port, deadline: deadline))
     }
 
+    /// The same with TLS over it if `secure`, its handshake done. `trusting` is a PEM file of authorities, the system's when
+    /// nil.
+    public static func connect(
+        host: String, port: Int, secure: Bool, trusting authorities: String? = nil, deadline: Duration
+    ) async throws -> Transport {
+        guard secure else { return try await connect(host: host, port: port, deadline: deadline) }
+        let session = try TLSSession(client: TLS.Context(clientTrusting: authorities), host: host)
+        let transport = Transport(try await Socket.connect(host: host, port: port, deadline: deadline), tls: session)
+        do {
+            try await transport.handshake()
+            return transport
+        } catch {
+            transport.close()
+            throw error
+        }
+    }
+
     public var isSecure: Bool { tls != nil }
 
     // MARK: - Reading
 
-    enum Read {
+    public enum Read {
         case bytes(Int)
         case again
         case end
     }
 
     /// Reads what is there without waiting.
-    func tryRead(_ target: UnsafeMutableRawBufferPointer) throws -> Read {
+    public func tryRead(_ target: UnsafeMutableRawBufferPointer) throws -> Read {
         guard let tls else { return try rawRead(target) }
         while true {
             switch try tls.decrypt(target) {
@@ -59,7 +76,8 @@ public final class Transport: @unchecked Sendable {
         return count == 0 ? .end : .bytes(count)
     }
 
-    func waitReadable() async throws {
+    /// Returns when a read may have something, the end of the stream included.
+    public func waitReadable() async throws {
         eager = 0
         try await socket.waitReadable()
     }

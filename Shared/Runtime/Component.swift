@@ -14,6 +14,9 @@ public protocol Component: Sendable {
     func stop(deadline: Duration) async
     /// Why the part cannot do its work now; nil when it can. Shown by `/readyz`. Called on any thread.
     func unready() -> String?
+    /// In which way the part does its work less well than it should, without being unready; nil when it does it well.
+    /// Shown by `/readyz`. Called on any thread.
+    func degraded() -> String?
 }
 
 extension Component {
@@ -21,6 +24,7 @@ extension Component {
     public func leave() async {}
     public func stop(deadline: Duration) async {}
     public func unready() -> String? { nil }
+    public func degraded() -> String? { nil }
 }
 
 /// Which parts of this program can work now; read by `/readyz`.
@@ -51,6 +55,11 @@ public final class Health: Sendable {
         return zip(components, stages).map { component, stage in
             (component.name, stopping ? "stopping" : Health.reason(component, stage))
         }
+    }
+
+    /// Parts that are ready but do their work less well than they should, and in which way.
+    public func degraded() -> [(name: String, how: String)] {
+        lock.withLock { components }.compactMap { component in component.degraded().map { (component.name, $0) } }
     }
 
     private static func reason(_ component: any Component, _ stage: Stage) -> String? {

@@ -102,19 +102,44 @@ import Testing
         #expect(limits.take(.address("192.0.2.1"), .standard, now: 0)?.limit == 1)
     }
 
-    @Test func `zero switches a class off`() {
+    @Test func `zero switches a class off`() async {
         let limits = RateLimits(.init(standard: 0, analytics: 0, anonymous: 0, sockets: 0))
         #expect(limits.take(.address("192.0.2.1"), .standard, now: 0) == nil)
         let user = UserID()
-        for _ in 0..<100 { #expect(limits.claimSocket(user)) }
+        var claims: [SocketClaim] = []
+        for _ in 0..<100 { await limits.claimSocket(user).map { claims.append($0) } }
+        #expect(claims.count == 100)
     }
 
-    @Test func `sockets are counted until they are given back`() {
+    @Test func `sockets are counted until they are given back, or forgotten`() async {
         let limits = RateLimits(.init(sockets: 2))
         let user = UserID()
-        #expect(limits.claimSocket(user) && limits.claimSocket(user) && !limits.claimSocket(user))
-        limits.releaseSocket(user)
-        #expect(limits.claimSocket(user))
+        let first = await limits.claimSocket(user)
+        var second = await limits.claimSocket(user)
+        #expect(first != nil && second != nil)
+        #expect(await limits.claimSocket(user) == nil)
+        first?.release()
+        first?.release()
+        let third = await limits.claimSocket(user)
+        #expect(third != nil)
+        #expect(await limits.claimSocket(user) == nil, "giving back twice frees one")
+        second = nil
+        #expect(await limits.claimSocket(user) != nil)
+        withExtendedLifetime(third) {}
+    }
+
+    @Test func `what others counted counts here, and a late answer takes nothing back`() {
+        var window = RateWindow()
+        #expect(
+            window.take(limit: 5, total: 4, minute: 1) == .init(allowed: true, limit: 5, remaining: 1, reset: 120))
+        #expect(window.take(limit: 5, total: 3, minute: 1).remaining == 2)
+        #expect(window.used == 4)
+        #expect(window.refusal(limit: 5, now: 60) == nil)
+        #expect(!window.take(limit: 5, total: 6, minute: 1).allowed)
+        #expect(window.refusal(limit: 5, now: 119)?.allowed == false, "nobody needs to be asked")
+        #expect(window.refusal(limit: 5, now: 120) == nil, "the minute turned")
+        #expect(window.take(limit: 5, total: 7, minute: 1).allowed == false)
+        #expect(window.used == 0, "of the minute before")
     }
 }
 
@@ -207,16 +232,16 @@ import Testing
 }
 
 @Suite struct TicketTests {
-    @Test func `a ticket opens once, for its time, and only with our key`() {
+    @Test func `a ticket opens once, for its time, and only with our key`() async {
         let tickets = Tickets(secret: String(repeating: "s", count: 32))
         let ticket = tickets.issue("token", until: .now() + .seconds(900))
-        #expect(tickets.redeem(ticket.text) == "token")
-        #expect(tickets.redeem(ticket.text) == nil)
+        #expect(await tickets.redeem(ticket.text) == "token")
+        #expect(await tickets.redeem(ticket.text) == nil)
         let old = tickets.issue("token", until: .now() + .seconds(900))
-        #expect(tickets.redeem(old.text, now: .now() + .seconds(31)) == nil)
+        #expect(await tickets.redeem(old.text, now: .now() + .seconds(31)) == nil)
         let stranger = Tickets(secret: String(repeating: "x", count: 32)).issue("token", until: .now() + .seconds(900))
-        #expect(tickets.redeem(stranger.text) == nil)
-        #expect(tickets.redeem("nonsense") == nil)
+        #expect(await tickets.redeem(stranger.text) == nil)
+        #expect(await tickets.redeem("nonsense") == nil)
     }
 }
 

@@ -63,7 +63,7 @@ public final class PrivateBroker: @unchecked Sendable {
     /// Starts the broker and waits until it takes connections.
     public func start() async throws {
         let url = "tcp://127.0.0.1:\(port)"
-        process = try spawn([
+        process = try startProcess([
             binary, "broker", "--cluster-id", "test", "--listener-url", url, "--advertised-listener-url", url,
             "--storage-engine", "memory://tansu/",
         ])
@@ -88,19 +88,4 @@ public final class PrivateBroker: @unchecked Sendable {
     /// Leaves every connection open and answers nothing.
     public func pause() { if let process { Glibc.kill(process, SIGSTOP) } }
     public func resume() { if let process { Glibc.kill(process, SIGCONT) } }
-
-    private func spawn(_ arguments: [String]) throws -> pid_t {
-        var process = pid_t()
-        var actions = posix_spawn_file_actions_t()
-        posix_spawn_file_actions_init(&actions)
-        defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
-        posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
-        var words = arguments.map { strdup($0) }
-        words.append(nil)
-        defer { for word in words { free(word) } }
-        let code = posix_spawn(&process, binary, &actions, nil, &words, environ)
-        guard code == 0 else { throw NeverHappened(description: "\(binary) cannot be started: \(code)") }
-        return process
-    }
 }

@@ -25,7 +25,8 @@ enum Arrows {
         "Services/knowledge": ground.union(["Documents"]),
         "Services/realtime": ground,
         // Never Postgres: the gateway keeps nothing.
-        "Gateway": ["Shared", "Runtime", "HTTP", "Kafka", "Messaging", "Access"],
+        "Gateway": ["Shared", "Runtime", "HTTP", "Kafka", "Messaging", "Access", "Counters"],
+        "Counters": ["Shared", "Runtime", "HTTP", "CHiredis"],
     ]
 
     /// The toolchain's own. Foundation is none of them: it would cost every program 50 MB and its JSON is twenty times

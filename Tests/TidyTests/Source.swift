@@ -22,7 +22,7 @@ struct Source {
     var module: String? {
         let parts = path.split(separator: "/").map(String.init)
         switch parts.first {
-        case "Gateway": return "Gateway"
+        case "Gateway": return parts[1] == "Counters" ? "Counters" : "Gateway"
         case "Shared" where parts.count > 2 && parts[1] != "C": return parts[1]
         // A library that one service needs has a folder of its own inside it, beginning with a capital letter; other
         // folders only sort the files of a large service.

@@ -1,10 +1,16 @@
 """Document 003 §2 and the contract's rules for `/ws/calls`."""
 
+import random
+import threading
+import time
+
 import pytest
+import requests
 from websockets.exceptions import InvalidStatus
 
-from outside.people import Person
+from outside.people import PASSWORD, Person
 from outside.platform import eventually
+from outside.programs import Extra
 from outside.stream import TICKET, Stream
 
 UNKNOWN = "00000000-0000-7000-8000-000000000000"
@@ -84,9 +90,16 @@ def test_what_it_does_not_understand_is_answered_with_an_error_frame_and_the_soc
         answer = stream.request(event, data)
         assert answer["event"] == "error" and answer["data"]["code"] == "VALIDATION_ERROR", (event, answer)
         assert answer["data"]["message"]
-    stream.socket.send('{"data": {}}')
-    assert stream.wait_for("error")["data"]["code"] == "VALIDATION_ERROR"
+    for text in ('{"data": {}}', "[]", "7", '{"event": 7}', b"\x00\x01"):
+        stream.socket.send(text)
+        assert stream.wait_for("error")["data"]["code"] == "VALIDATION_ERROR", text
+    stream.socket.send('{"event": "ping", "data": "' + "x" * 20_000 + '"}')
+    assert stream.wait_for("error")["data"]["code"] == "PAYLOAD_TOO_LARGE"
     assert stream.request("ping")["event"] == "pong"
+
+
+def test_pings_of_the_protocol_are_answered(owner, streams):
+    assert streams(owner).socket.ping().wait(5)
 
 
 @pytest.mark.parametrize("call_id", [UNKNOWN, "7", ""])
@@ -161,7 +174,163 @@ def test_who_comes_back_gets_what_was_missed_once_and_in_order(owner, carrier, s
     assert len(expected) > 10
 
 
+# ---- the eight events of document 003
+
+CALL = {"id", "twilio_call_sid", "direction", "from_number", "to_number", "status", "started_at"}
+INTERACTION = {"id", "call_id", "speaker", "text", "timestamp", "metadata"}
+SCORE = {"id", "call_id", "overall_score", "sentiment_score", "compliance_score", "accuracy_score",
+         "professionalism_score", "sentiment_label", "compliance_issues", "flagged_issues", "reviewed_by", "created_at",
+         "updated_at"}
+ESCALATION = {"id", "call_id", "status", "trigger_type", "trigger_details", "context_data", "requested_at"}
+
+
+def test_all_eight_events_come_with_their_members(owner, slow_call, streams):
+    stream = streams(owner)
+    human = owner.human()
+    call = slow_call(owner, owner.number()["phone_number"])
+    began = stream.wait_for("call.started")["data"]["call"]
+    assert CALL <= set(began) and began["id"] == call.id and began["status"] in ("initiated", "ringing", "in_progress")
+    changed = stream.wait_for("call.updated")["data"]["call"]
+    assert CALL <= set(changed) and changed["id"] == call.id
+
+    said = stream.wait_for("interaction.added", 30)["data"]
+    assert said["call_id"] == call.id and INTERACTION <= set(said["interaction"])
+    assert said["interaction"]["speaker"] in ("ai", "customer") and said["interaction"]["call_id"] == call.id
+    mood = stream.wait_for("sentiment.changed", 30)["data"]
+    assert mood["call_id"] == call.id and -1 <= mood["sentiment"]["score"] <= 1
+    assert mood["sentiment"]["label"] in ("positive", "neutral", "negative")
+
+    owner.post(f"/api/v1/calls/{call.id}/escalate", {"reason": "wants a person"})
+    opened = stream.wait_for("escalation.triggered")["data"]
+    assert opened["call_id"] == call.id and ESCALATION <= set(opened["escalation"])
+    assert opened["escalation"]["assigned_agent_id"] == human["id"]
+    eventually(lambda: owner.call(call.id)["status"] in ("escalated", "completed"), 30, "the human has the call")
+    call.finish()
+    closed = stream.wait_for("escalation.completed", 30)["data"]
+    assert ESCALATION <= set(closed["escalation"]) and closed["escalation"]["id"] == opened["escalation"]["id"]
+    assert closed["escalation"]["status"] == "completed" and closed["escalation"]["completed_at"]
+
+    # These two come in either order, and the score perhaps before the escalation's end.
+    eventually(lambda: any(ended(call.id)(frame) for frame in stream.frames) or stream.wait_for(ended(call.id), 30))
+    scores = [frame for frame in stream.frames if frame["event"] == "qa.score.updated"]
+    score = (scores or [stream.wait_for("qa.score.updated", 30)])[0]["data"]
+    assert score["call_id"] == call.id and SCORE <= set(score["qa_score"])
+    for name in SCORE:
+        if name.endswith("_score"):
+            assert 0 <= score["qa_score"][name] <= 1, name
+    assert all(frame["id"] and frame["at"].endswith("Z") for frame in stream.frames if "." in frame["event"])
+
+
+# ---- several gateways
+
+
+@pytest.fixture(scope="module")
+def second(platform, tmp_path_factory):
+    """The address of another gateway in front of the same programs."""
+    with Extra(platform, "gateway", tmp_path_factory.mktemp("second") / "gateway.log") as gateway:
+        yield gateway.ready().url
+
+
+class Writer:
+    """Writes numbered notes to a call until it is told to stop: each becomes a frame."""
+
+    def __init__(self, owner, call_id):
+        self.owner, self.call_id = owner, call_id
+        self.written = 0
+        self.stop = threading.Event()
+        self.thread = threading.Thread(target=self.write)
+        self.thread.start()
+
+    def write(self):
+        while not self.stop.is_set():
+            self.owner.post(f"/api/v1/calls/{self.call_id}/notes", {"note": f"number {self.written}"}, 201)
+            self.written += 1
+            time.sleep(random.uniform(0, 0.01))
+
+    def finish(self):
+        self.stop.set()
+        self.thread.join(30)
+
+
+def notes_of(stream) -> list[str]:
+    return [frame["data"]["note"]["note"] for frame in stream.frames if frame["event"] == "note.added"]
+
+
+@pytest.mark.parametrize("follows_one_call", [False, True])
+def test_cut_off_fifty_times_between_two_gateways_nothing_is_missed_and_nothing_comes_twice(
+        owner, carrier, streams, second, follows_one_call):
+    sid = finished_call(owner, carrier, owner.number()["phone_number"])
+    call = owner.wait_for_call(sid, status="completed")["id"]
+    what = {"type": "call", "call_id": call} if follows_one_call else {"type": "all_calls"}
+    witness = streams(owner)
+    seen, last = [], None
+    # Everything the call itself caused is over.
+    eventually(lambda: owner.get(f"/api/v1/calls/{call}").get("qa_scores"), 20, "the call is scored")
+    writer = Writer(owner, call)
+    try:
+        for _ in range(50):
+            stream = Stream(owner, at=random.choice([None, second]))
+            most = random.randint(1, 12)
+            stream.send("subscribe", what | ({"after": last} if last else {}))
+            stream.wait_for(lambda frame: len(notes_of(stream)) >= most, 30)
+            stream.cut()
+            seen += notes_of(stream)
+            last = str(max([int(last or 0), *stream.ids()]))
+    finally:
+        writer.finish()
+    stream = streams(owner, subscribe=False, at=second)
+    stream.send("subscribe", what | {"after": last})
+    final = f"number {writer.written - 1}"
+    if final not in seen:
+        stream.wait_for(lambda frame: frame["event"] == "note.added" and frame["data"]["note"]["note"] == final)
+    assert stream.request("ping")["event"] == "pong"
+    seen += notes_of(stream)
+    first = int(seen[0].split()[1])
+    assert seen == [f"number {number}" for number in range(first, writer.written)]
+    assert len(seen) >= 50
+    # And who never left saw the same.
+    if final not in notes_of(witness):
+        witness.wait_for(lambda frame: frame["event"] == "note.added" and frame["data"]["note"]["note"] == final)
+    assert notes_of(witness)[first:] == seen
+
+
+def test_two_gateways_show_the_same_frames(owner, carrier, streams, second):
+    here, there = streams(owner), streams(owner, at=second)
+    sid = finished_call(owner, carrier, owner.number()["phone_number"])
+    call = owner.wait_for_call(sid, status="completed")["id"]
+    for stream in (here, there):
+        stream.wait_for(ended(call))
+    frames = [{frame["id"]: frame for frame in stream.frames if "id" in frame} for stream in (here, there)]
+    common = frames[0].keys() & frames[1].keys()
+    assert len(common) >= 2 and all(frames[0][each] == frames[1][each] for each in common)
+
+
+def test_a_frame_that_is_no_longer_kept_is_answered_with_a_resync(owner, streams):
+    stream = streams(owner)
+    answer = stream.request("resume", {"after": "999999999999"})
+    assert answer["event"] == "resync" and answer["data"]["reason"]
+    assert stream.request("ping")["event"] == "pong"
+
+
 # ---- ending
+
+
+def test_a_token_that_expires_closes_the_socket_within_a_second(platform, owner, streams, tmp_path):
+    with Extra(platform, "auth", tmp_path / "auth.log", ACCESS_TOKEN_SECONDS="4") as auth:
+        auth.ready()
+        answer = requests.post(auth.url + "/api/auth/login/", json={"email": owner.email, "password": PASSWORD}, timeout=20)
+        assert answer.status_code == 200, answer.text
+    short = Person(platform, answer.json(), owner.email)
+    stream = streams(short)
+    expires = short.claims["exp"]
+    assert stream.wait_for_close(seconds=expires - time.time() + 1) == 4401
+    assert -0.1 <= time.time() - expires <= 1
+
+
+def test_who_is_blacklisted_is_out_within_a_second(admin, owner, streams):
+    stream = streams(owner)
+    admin.post("/api/users/blacklist/", {"kind": "user", "value": owner.user["id"]}, 201)
+    assert stream.wait_for_close(seconds=1) == 4401
 
 
 def test_logging_out_closes_the_sockets_of_that_session_within_a_second(platform, owner, streams):

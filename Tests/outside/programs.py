@@ -21,11 +21,11 @@ class Extra:
     def __init__(self, platform: Platform, name: str, log: Path, **settings: str):
         self.name, self.log = name, log
         instance = Instance(platform.directory, Path(os.environ["SWITCHBOARD_BINARIES"]))
-        free, internal = free_ports(2)
+        free, self.internal = free_ports(2)
         self.port = int(settings.get("PORT", free))  # named by who must know it before
         self.url = f"http://127.0.0.1:{self.port}"
         self.trust = True  # or the file of a certificate
-        environment = instance.environment(name) | {"PORT": str(self.port), "INTERNAL_PORT": str(internal)} | settings
+        environment = instance.environment(name) | {"PORT": str(self.port), "INTERNAL_PORT": str(self.internal)} | settings
         with log.open("wb") as out:
             self.process = subprocess.Popen(
                 [str(instance.binaries / name), "serve"], env=environment, stdout=out, stderr=out)

@@ -1,9 +1,10 @@
 """A `/ws/calls` socket, as a browser would hold one."""
 
 import json
+import socket
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
@@ -14,9 +15,10 @@ TICKET = "/api/v1/ws/ticket"
 
 
 class Stream:
-    def __init__(self, person: Person, query: str | None = None):
-        """`query` says how to log in; the sub-protocol does unless it is given."""
-        url = person.platform.websocket_url("/ws/calls" + (query or ""))
+    def __init__(self, person: Person, query: str | None = None, at: str | None = None):
+        """`query` says how to log in; the sub-protocol does unless it is given. `at`: another gateway's address."""
+        base = at.replace("http", "ws", 1) if at else person.platform.websocket_url("")
+        url = base + "/ws/calls" + (query or "")
         protocols = None if query is not None else ["bearer", person.token]
         self.opened = ExitStack()
         # Without a bound on the queue: a close waits for what nobody reads otherwise.
@@ -27,6 +29,12 @@ class Stream:
 
     def close(self) -> None:
         self.opened.close()
+
+    def cut(self) -> None:
+        """Breaks the connection off without a word, as a lost network does."""
+        with suppress(OSError):
+            self.socket.socket.shutdown(socket.SHUT_RDWR)
+        self.close()
 
     def send(self, event: str, data: dict | None = None) -> None:
         self.socket.send(json.dumps({"event": event, "data": data or {}}))

@@ -21,16 +21,21 @@ public final class Router: Sendable {
     /// - Parameters:
     ///   - authenticate: who a request's token belongs to; throws 401. Called for routes that need a token only.
     ///   - facesStrangers: leaves out `/metrics` and `/openapi.json`, for the gateway's public port.
-    ///   - parts: what `/readyz` reports.
+    ///   - parts: what `/readyz` reports, and in `degraded` what it says beside that.
     public init(
         _ routes: [Route], program: String, authenticate: @escaping Authenticate = Router.nobody,
         idempotency: IdempotencyGuard? = nil, log: Log? = nil, facesStrangers: Bool = false,
-        parts: @escaping @Sendable () -> [(name: String, reason: String?)] = { Health.shared.parts() }
+        parts: @escaping @Sendable () -> [(name: String, reason: String?)] = { Health.shared.parts() },
+        degraded: @escaping @Sendable () -> [(name: String, how: String)] = { Health.shared.degraded() }
     ) {
-        let described = routes + InternalRoutes.list(document: [], probesOnly: facesStrangers, parts: parts)
+        let described =
+            routes
+            + InternalRoutes.list(document: [], probesOnly: facesStrangers, parts: parts, degraded: degraded)
         openAPI = OpenAPI.document(described, title: "Switchboard \(program)", program: program)
         let all =
-            routes + InternalRoutes.list(document: openAPI.jsonBytes, probesOnly: facesStrangers, parts: parts)
+            routes
+            + InternalRoutes.list(
+                document: openAPI.jsonBytes, probesOnly: facesStrangers, parts: parts, degraded: degraded)
         var tree = RouteTree()
         var operations: Set<String> = []
         for (index, route) in all.enumerated() {

@@ -51,7 +51,7 @@ BODY = '{"status":"ok","items":[{"id":1,"name":"first"},{"id":2,"name":"second"}
 
 
 def measure(instance: Instance) -> list[Row]:
-    upstream, plain, logged, bare, full, internal, other = free_ports(7)
+    upstream, plain, logged, bare, full, internal, other, together, third, redis = free_ports(10)
     shutil.rmtree(PLACE, ignore_errors=True)
     keys = PLACE / "upstream" / "files" / ".well-known"
     keys.mkdir(parents=True)
@@ -75,9 +75,13 @@ def measure(instance: Instance) -> list[Row]:
         full_gateway = processes.start(
             gateway, common | limits | {"PORT": str(full), "INTERNAL_PORT": str(other), "LOG_LEVEL": "info"},
             PLACE / "full.log")
-        for port in (upstream, plain, logged):
+        counters(processes, redis)
+        for port in (upstream, plain, logged, redis):
             wait_for(lambda: listening(port))
-        for port in (bare, full):
+        shared_gateway = processes.start(
+            gateway, common | limits | {"PORT": str(together), "INTERNAL_PORT": str(third), "LOG_LEVEL": "info",
+                                        "REDIS_URL": f"redis://127.0.0.1:{redis}"}, PLACE / "together.log")
+        for port in (bare, full, together):
             wait_for(lambda: ready_page(port))
         return [
             *compare("proxy, bare, against nginx", "≥ 1.0",
@@ -86,7 +90,19 @@ def measure(instance: Instance) -> list[Row]:
             *compare("proxy with token, limits, log; nginx: log", "≥ 0.85",
                      (full_gateway, f"http://127.0.0.1:{full}/api/v1/knowledge", token),
                      (logged_nginx, f"http://127.0.0.1:{logged}/api/v1/knowledge", token)),
+            *compare("the same, counted in Redis; other: in memory", "",
+                     (shared_gateway, f"http://127.0.0.1:{together}/api/v1/knowledge", token),
+                     (full_gateway, f"http://127.0.0.1:{full}/api/v1/knowledge", token)),
         ]
+
+
+def counters(processes: Processes, port: int) -> None:
+    """What gateways count in together."""
+    binary = next(filter(None, map(shutil.which, ["valkey-server", "redis-server"])), None)
+    if binary is None:
+        raise Refused("no valkey-server or redis-server: deploy/local/setup bench")
+    processes.start([binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
+                     "--dir", PLACE], dict(os.environ), PLACE / "redis.log")
 
 
 def nginx(processes: Processes, name: str, servers: str) -> int:
