@@ -20,7 +20,7 @@ struct ScoreCalls: Sendable {
             ScoreStore.keep(escalation, of: call.callID, tx)
         case .ended(let call):
             ScoreStore.keep(call, tx)
-            try await score(call.ref, tx)
+            try await score(call.ref, hasNewWords: false, tx)
         case .noteAdded: return
         }
     }
@@ -29,7 +29,7 @@ struct ScoreCalls: Sendable {
         let score = sentiment.score(said.text)
         let kept = try await ScoreStore.keep(said, of: call, score: score, tx)
         // The last words may be stored after the carrier has said that the call is over.
-        if kept.hasEnded { try await self.score(call, tx) }
+        if kept.hasEnded { try await self.score(call, hasNewWords: true, tx) }
         guard said.speaker == .customer, kept.judgesSentiment else { return }
         let moods = try await ScoreStore.moods(of: call.callID, tx)
         let mood = try await ScoreStore.keepMood(Rubric.mood(of: moods), of: call.callID, tx)
@@ -39,14 +39,14 @@ struct ScoreCalls: Sendable {
     }
 
     /// The whole call, once it is over. A score that a person has corrected stays.
-    private func score(_ call: CallRef, _ tx: borrowing Transaction) async throws {
+    private func score(_ call: CallRef, hasNewWords: Bool, _ tx: borrowing Transaction) async throws {
         guard let ended = try await ScoreStore.lock(call.callID, tx), !ended.reviewed else { return }
         let transcript = try await ScoreStore.transcript(of: call.callID, tx)
         let mood = Rubric.mood(of: transcript.filter { !$0.byAI }.map(\.sentiment))
         let outcome = Outcome.classify(
             transcript, failureReason: ended.failureReason, escalated: ended.escalated, mood: mood)
         ScoreStore.keep(outcome, of: call.callID, tx)
-        try await judge(transcript, call, tx)
+        try await judge(transcript, hasNewWords: hasNewWords, call, tx)
         // A person or a tool call that set the outcome knows better.
         if ended.outcome == nil, let outcome, let known = CallOutcome(rawValue: outcome.rawValue) {
             tx.publish(ScoreEvent.outcomeClassified(call, known, summary: nil))
@@ -55,13 +55,13 @@ struct ScoreCalls: Sendable {
 
     /// By the rubric at once; a model is asked later and its judgement takes the place of this one.
     private func judge(
-        _ transcript: [Rubric.Utterance], _ call: CallRef, _ tx: borrowing Transaction
+        _ transcript: [Rubric.Utterance], hasNewWords: Bool, _ call: CallRef, _ tx: borrowing Transaction
     ) async throws {
         let terms = try await QualityConfigStore.terms(for: call, tx)
         guard terms.isEnabled else { return }
         let before = try await ScoreStore.find(call.callID, tx)
         if let judgeAfter, Judge.canJudge(transcript) {
-            JudgementStore.ask(for: call.callID, after: judgeAfter, tx)
+            if before == nil || hasNewWords { JudgementStore.ask(for: call.callID, after: judgeAfter, tx) }
             // A model's judgement of fewer words is better than the rubric's of all, until the model has heard them.
             if before?.isByModel == true { return }
         }

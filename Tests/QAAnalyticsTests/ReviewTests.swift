@@ -38,7 +38,7 @@ import Testing
         #expect(abs(after.overall - (before.overall - 0.25 * 0.6)) < 1e-9)
         #expect(after.findings.filter { $0.area != .overall } == before.findings.filter { $0.area != .overall })
         let changes = after.changes(since: before)
-        #expect(changes.before["accuracy_score"] == 1 && changes.after["accuracy_score"] == 0.4)
+        #expect(changes.before["accuracy_score"]?.double == 1 && changes.after["accuracy_score"]?.double == 0.4)
         #expect(changes.before["compliance_score"] == nil && changes.before["review_notes"] == .null)
     }
 
