@@ -63,6 +63,8 @@ CREATE INDEX qa_judgements_by_due ON qa_judgements (due_at);
 
 -- A score, whoever writes or corrects it, shows in its call. A corrected sentiment moves the mood with it.
 CREATE OR REPLACE FUNCTION show_score() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    felt boolean;
 BEGIN
     IF TG_OP = 'DELETE' THEN
         UPDATE calls SET overall = NULL, sentiment = NULL, compliance = NULL, accuracy = NULL, professionalism = NULL,
@@ -75,16 +77,14 @@ BEGIN
             mood = NULL, mood_label = NULL, issues = '{}', reviewed = false WHERE call_id = NEW.call_id;
         RETURN NULL;
     END IF;
+    -- Moods that nobody asked for do not come from a score either, unless a person says so.
+    felt := NEW.reviewed OR NEW.terms ->> 'sentiment_analysis' IS DISTINCT FROM 'false';
     UPDATE calls SET overall = NEW.overall, sentiment = NEW.sentiment, compliance = NEW.compliance,
         accuracy = NEW.accuracy, professionalism = NEW.professionalism, issues = issue_codes(NEW.findings),
-        reviewed = NEW.reviewed
+        reviewed = NEW.reviewed, mood_label = CASE WHEN felt THEN NEW.sentiment_label ELSE mood_label END,
+        mood = CASE WHEN NOT felt OR abs((mood + 1) / 2 - NEW.sentiment) < 1e-9 THEN mood
+            ELSE 2 * NEW.sentiment - 1 END
     WHERE call_id = NEW.call_id;
-    -- Moods that nobody asked for do not come from a score either, unless a person says so.
-    IF NEW.reviewed OR NEW.terms ->> 'sentiment_analysis' IS DISTINCT FROM 'false' THEN
-        UPDATE calls SET mood_label = NEW.sentiment_label,
-            mood = CASE WHEN abs((mood + 1) / 2 - NEW.sentiment) < 1e-9 THEN mood ELSE 2 * NEW.sentiment - 1 END
-        WHERE call_id = NEW.call_id;
-    END IF;
     RETURN NULL;
 END
 $$;
