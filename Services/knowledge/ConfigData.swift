@@ -17,11 +17,17 @@ enum ConfigData {
 
     private static func sections(_ form: inout Form) -> JSONObject {
         var data = JSONObject()
-        for (name, read) in readers {
-            var empty = Form(JSONObject())
-            data[name] = .object(form.nested(name) { read(&$0) } ?? read(&empty))
-        }
+        for (name, read) in readers { data[name] = .object(section(name, &form, read)) }
         return data
+    }
+
+    /// An object within, with all its members' defaults when it is left out.
+    static func section(
+        _ name: String, _ form: inout Form, _ read: (inout Form) -> JSONObject
+    ) -> JSONObject {
+        if let given = form.nested(name, read) { return given }
+        var empty = Form(JSONObject())
+        return read(&empty)
     }
 
     private static let readers: [(String, @Sendable (inout Form) -> JSONObject)] = [
@@ -63,6 +69,7 @@ enum ConfigData {
             "sentiment_analysis": .bool(form.optionalBool("sentiment_analysis", default: true)),
             "compliance_check": .bool(form.optionalBool("compliance_check", default: true)),
             "min_score_threshold": .double(form.optionalDouble("min_score_threshold", in: 0...1) ?? 0.6),
+            "rules": .object(section("rules", &form, QualityRules.read)),
         ]
     }
 
@@ -152,7 +159,10 @@ enum ConfigData {
                 .optional("enabled", .boolean, "Default true."),
                 .optional("sentiment_analysis", .boolean, "Default true."),
                 .optional("compliance_check", .boolean, "Default true."),
-                .optional("min_score_threshold", .number(min: 0, max: 1), "Default 0.6."))),
+                .optional(
+                    "min_score_threshold", .number(min: 0, max: 1),
+                    "Scores below it are flagged. Default 0.6."),
+                .optional("rules", QualityRules.schema, "What is to be said on calls, and what is not."))),
         .optional(
             "escalation",
             .object(

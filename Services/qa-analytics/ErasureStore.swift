@@ -35,6 +35,9 @@ enum ErasureStore {
             tx.enqueue("DELETE FROM escalations WHERE call_id = ANY (\(calls))")
             return rows.count
         },
+        .workspace("configs") { workspace, tx in
+            try await tx.execute("DELETE FROM business_configs WHERE workspace_id = \(workspace)")
+        },
         .workspace("sums") { workspace, tx in
             try await tx.execute("DELETE FROM rollups WHERE workspace_id = \(workspace)")
         },
@@ -49,12 +52,21 @@ enum ErasureStore {
             try await tx.execute("DELETE FROM report_jobs WHERE user_id = \(user)")
         },
         .user("scores") { user, tx in
+            let scores = try await ScoreStore.loseReviewer(user, batch: batch, tx)
+            // Whoever keeps the score has the name too.
+            for (call, score) in scores { tx.publish(ScoreEvent.scoreUpdated(call, score.snapshot)) }
+            return scores.count
+        },
+        .user("score_changes") { user, tx in
             try await tx.execute(
                 """
-                UPDATE qa_scores SET reviewed_by = 'former member' WHERE id IN (
-                    SELECT id FROM qa_scores WHERE reviewed_by <> 'automatic' AND reviewed_by = \(user.text)
-                    LIMIT \(batch))
+                UPDATE qa_score_changes SET changed_by = \(ScoreStore.formerMember), changer_id = NULL
+                WHERE (call_id, version) IN (
+                    SELECT call_id, version FROM qa_score_changes WHERE changer_id = \(user) LIMIT \(batch))
                 """)
+        },
+        .user("people") { user, tx in
+            try await tx.execute("DELETE FROM people WHERE user_id = \(user)")
         },
     ]
 }

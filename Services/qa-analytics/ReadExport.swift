@@ -12,7 +12,7 @@ enum ReadExport {
                 let rows = try await database.query(
                     """
                     SELECT s.id, s.call_id, s.version, s.overall, s.sentiment, s.compliance, s.accuracy,
-                        s.professionalism, s.sentiment_label, s.findings, s.reviewed_by, s.review_notes, s.created_at,
+                        s.professionalism, s.sentiment_label, s.findings, s.basis, s.judged_by, s.reviewed_by, s.review_notes, s.created_at,
                         s.updated_at, c.mood, c.outcome
                     FROM qa_scores s JOIN calls c USING (call_id)
                     WHERE s.workspace_id = ANY (\(person.workspaces)) AND s.id > \(last)
@@ -36,6 +36,8 @@ enum ReadExport {
             numbers = try ["overall", "sentiment", "compliance", "accuracy", "professionalism"].map { try row[$0] }
             label = try row["sentiment_label"]
             findings = try row["findings"]
+            basis = try row["basis"]
+            judgedBy = try row["judged_by"]
             reviewedBy = try row["reviewed_by"]
             notes = try row["review_notes"]
             createdAt = try row["created_at"]
@@ -48,6 +50,8 @@ enum ReadExport {
         private let numbers: [Double]
         private let label: String
         private let findings: JSON
+        private let basis: JSON
+        private let judgedBy: String
         private let reviewedBy: String
         private let notes: String?
         private let createdAt: Instant
@@ -66,6 +70,8 @@ enum ReadExport {
                 json.field("professionalism_score", numbers[4])
                 json.field("sentiment_label", label)
                 json.field("findings", findings)
+                json.field("basis", basis)
+                json.field("judged_by", judgedBy)
                 json.field("reviewed_by", reviewedBy)
                 json.field("review_notes", ifPresent: notes)
                 json.field("mood", ifPresent: mood)

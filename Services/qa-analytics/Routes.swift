@@ -7,7 +7,21 @@ enum Routes {
     static func list(_ database: Database, _ reports: ReportJobs) -> [Route] {
         let analytics = Analytics(database)
         let export = ExportAnalytics(database, analytics.zones, reports)
+        let review = QualityReview(database)
         return [
+            .get(
+                "/api/v1/calls/{call_id}/qa", "A call's score and its evidence", detail: QualityReview.about,
+                access: .may(.readCalls), returns: .ok(QualityReview.quality)
+            ) { try await review.readScore($0) },
+            .patch(
+                "/api/v1/calls/{call_id}/qa", "Correct a call's score", detail: QualityReview.aboutReview,
+                access: .may(.reviewCalls), headers: [QualityReview.ifMatch], body: QualityReview.reviewBody,
+                returns: [200: QualityReview.quality, 409: nil, 412: nil]
+            ) { try await review.reviewCall($0) },
+            .get(
+                "/api/v1/calls/{call_id}/qa/history", "What a score was before, newest first",
+                access: .may(.readCalls), query: .managerPage, returns: .ok(QualityReview.changes)
+            ) { try await review.listChanges($0) },
             .get(
                 "/api/v1/analytics/overview", "Dashboard figures of a span of time", detail: Analytics.about,
                 access: .may(.readAnalytics), limit: .analytics, query: Analytics.range,

@@ -18,12 +18,24 @@ struct Rubric: Sendable {
 
     /// Why points were taken: a stable code, a sentence for people, and where to look.
     struct Finding: Sendable, Equatable {
-        enum Area: String, Sendable { case compliance, accuracy, professionalism, sentiment }
+        enum Area: String, CaseIterable, Sendable { case sentiment, compliance, accuracy, professionalism, overall }
         var area: Area
         var code: String
         var reason: String
         var evidence: [Int64]
         /// Points taken from the area, 0 … 1.
+        var deduction: Double
+
+        static let belowThreshold = "below_threshold"
+        static let nobodySpoke = "nobody_spoke"
+    }
+
+    /// What an area's score rests on beside the findings: the utterances that were looked at.
+    struct Basis: Sendable, Equatable {
+        var area: Finding.Area
+        var note: String
+        var evidence: [Int64]
+        /// Points it takes from the area: the mood's, which is no fault.
         var deduction: Double
     }
 
@@ -36,6 +48,8 @@ struct Rubric: Sendable {
         /// The call's mood, −1 … 1, from which `sentiment` = (x+1)/2.
         var mood: Double
         var findings: [Finding]
+        /// For each area, so that each says what it rests on. An area's score is 1 less all its points, 0 at least.
+        var basis: [Basis]
 
         /// There was nothing to judge: it counts in no average and no distribution.
         var isOfSilence: Bool { self == .silence }
@@ -45,39 +59,37 @@ struct Rubric: Sendable {
             overall: 0, sentiment: 0.5, compliance: 0, accuracy: 0, professionalism: 0, mood: 0,
             findings: [
                 Finding(
-                    area: .professionalism, code: "nobody_spoke",
+                    area: .professionalism, code: Finding.nobodySpoke,
                     reason: "Nobody spoke, so there was nothing to score.", evidence: [], deduction: 0)
-            ])
+            ], basis: [])
     }
+
+    /// Who judged, as `reviewed_by` says it. A change of the rules below is another version.
+    static let name = "qa-rubric-v1"
+    /// Utterances named for one thing.
+    static let evidenceMax = 50
 
     /// What each area weighs in the overall score; they add up to 1.
     static let weights = (sentiment: 0.25, compliance: 0.30, accuracy: 0.25, professionalism: 0.20)
 
-    static func score(_ utterances: [Utterance]) -> Score {
+    static func score(_ utterances: [Utterance], _ terms: QualityTerms = QualityTerms()) -> Score {
         if utterances.isEmpty { return .silence }
         var findings: [Finding] = []
         let mood = mood(of: utterances.filter { !$0.byAI }.map(\.sentiment))
-        compliance(utterances, &findings)
+        if terms.judgesCompliance {
+            compliance(utterances, &findings)
+            findings += terms.rules.findings(utterances)
+        }
         accuracy(utterances, &findings)
         professionalism(utterances, &findings)
-        if mood <= -0.3 {
+        if terms.judgesSentiment, mood <= -0.3 {
             let worst = utterances.filter { !$0.byAI }.sorted { $0.sentiment < $1.sentiment }.prefix(3).map(\.id)
             findings.append(
                 Finding(
                     area: .sentiment, code: "customer_unhappy", reason: "The customer stayed unhappy through the call.",
                     evidence: Array(worst), deduction: 0))
         }
-        func left(_ area: Finding.Area) -> Double {
-            max(0, 1 - findings.filter { $0.area == area }.reduce(0) { $0 + $1.deduction })
-        }
-        let sentiment = (mood + 1) / 2
-        let (compliance, accuracy, professionalism) = (left(.compliance), left(.accuracy), left(.professionalism))
-        let overall =
-            weights.sentiment * sentiment + weights.compliance * compliance + weights.accuracy * accuracy
-            + weights.professionalism * professionalism
-        return Score(
-            overall: overall, sentiment: sentiment, compliance: compliance, accuracy: accuracy,
-            professionalism: professionalism, mood: mood, findings: findings)
+        return Score(utterances, mood: mood, findings, terms)
     }
 
     /// The mood of a call from its customer's utterances in order, the later ones weighing more (the last counts twice the first),
@@ -91,6 +103,21 @@ struct Rubric: Sendable {
             weights += weight
         }
         return weights > 0 ? weighted / weights : 0
+    }
+
+    /// The agent's first utterance after each question.
+    static func answers(in utterances: [Utterance]) -> [Utterance] {
+        var answers: [Utterance] = []
+        var asked = false
+        for utterance in utterances {
+            if !utterance.byAI {
+                asked = utterance.text.contains("?") || Words(utterance.text).startsWithAny(Self.questionWords)
+            } else if asked {
+                asked = false
+                answers.append(utterance)
+            }
+        }
+        return answers
     }
 
     // MARK: The lines of the rubric
@@ -127,20 +154,10 @@ struct Rubric: Sendable {
     }
 
     private static func accuracy(_ utterances: [Utterance], _ findings: inout [Finding]) {
-        var questions = 0
-        var unanswered: [Int64] = []
-        var asked = false
-        for utterance in utterances {
-            if !utterance.byAI {
-                asked = utterance.text.contains("?") || Words(utterance.text).startsWithAny(Self.questionWords)
-                continue
-            }
-            guard asked else { continue }
-            asked = false
-            questions += 1
-            if utterance.unanswered && utterance.citations == 0 { unanswered.append(utterance.id) }
-        }
-        if questions > 0, !unanswered.isEmpty {
+        let answers = answers(in: utterances)
+        let questions = answers.count
+        let unanswered = answers.filter { $0.unanswered && $0.citations == 0 }.map(\.id)
+        if !unanswered.isEmpty {
             findings.append(
                 Finding(
                     area: .accuracy, code: "unanswered_questions",

@@ -5,6 +5,8 @@ import Shared
 /// Reactions to telephony: every utterance gets a score as it is said, every call at its end.
 struct ScoreCalls: Sendable {
     let sentiment: Sentiment
+    /// A model is asked as well, so long after the end of a call, because the last words may come after it; nil: none is.
+    var judgeAfter: Duration?
 
     func onCall(_ event: CallEvent, _ tx: borrowing Transaction) async throws {
         // What is said of a call may come after its workspace was erased.
@@ -18,61 +20,63 @@ struct ScoreCalls: Sendable {
             ScoreStore.keep(escalation, of: call.callID, tx)
         case .ended(let call):
             ScoreStore.keep(call, tx)
-            try await score(call.ref, tx)
+            try await score(call.ref, hasNewWords: false, tx)
         case .noteAdded: return
         }
     }
 
     private func onUtterance(_ call: CallRef, _ said: InteractionSnapshot, _ tx: borrowing Transaction) async throws {
         let score = sentiment.score(said.text)
-        let hasEnded = try await ScoreStore.keep(said, of: call.callID, score: score, tx)
+        let kept = try await ScoreStore.keep(said, of: call, score: score, tx)
         // The last words may be stored after the carrier has said that the call is over.
-        if hasEnded { try await self.score(call, tx) }
-        guard said.speaker == .customer else { return }
+        if kept.hasEnded { try await self.score(call, hasNewWords: true, tx) }
+        guard said.speaker == .customer, kept.judgesSentiment else { return }
         let moods = try await ScoreStore.moods(of: call.callID, tx)
-        let mood = Rubric.mood(of: moods)
-        ScoreStore.keepMood(mood, of: call.callID, tx)
-        tx.publish(
-            ScoreEvent.sentimentChanged(
-                call, SentimentReading(interactionID: said.id, interactionScore: score, score: mood)))
+        let mood = try await ScoreStore.keepMood(Rubric.mood(of: moods), of: call.callID, tx)
+        var reading = SentimentReading(interactionID: said.id, interactionScore: score, score: mood.score)
+        reading.label = mood.label
+        tx.publish(ScoreEvent.sentimentChanged(call, reading))
     }
 
     /// The whole call, once it is over. A score that a person has corrected stays.
-    private func score(_ call: CallRef, _ tx: borrowing Transaction) async throws {
-        guard let ended = try await ScoreStore.ended(call.callID, tx), !ended.reviewed else { return }
+    private func score(_ call: CallRef, hasNewWords: Bool, _ tx: borrowing Transaction) async throws {
+        guard let ended = try await ScoreStore.lock(call.callID, tx), !ended.reviewed else { return }
         let transcript = try await ScoreStore.transcript(of: call.callID, tx)
         let mood = Rubric.mood(of: transcript.filter { !$0.byAI }.map(\.sentiment))
         let outcome = Outcome.classify(
             transcript, failureReason: ended.failureReason, escalated: ended.escalated, mood: mood)
-        let row = try await ScoreStore.keep(Rubric.score(transcript), outcome: outcome, of: call, tx)
-        tx.publish(ScoreEvent.scoreUpdated(call, row))
+        ScoreStore.keep(outcome, of: call.callID, tx)
+        try await judge(transcript, hasNewWords: hasNewWords, call, tx)
         // A person or a tool call that set the outcome knows better.
         if ended.outcome == nil, let outcome, let known = CallOutcome(rawValue: outcome.rawValue) {
             tx.publish(ScoreEvent.outcomeClassified(call, known, summary: nil))
         }
     }
-}
 
-extension Rubric.Score {
-    /// As document 003 shows it: the reasons in words, compliance apart from the rest.
-    func snapshot(
-        id: Int64, call: CallID, version: Int64, reviewedBy: String, createdAt: Instant, updatedAt: Instant
-    ) -> ScoreSnapshot {
-        ScoreSnapshot(
-            id: id, callID: call, version: version, overallScore: overall, sentimentScore: sentiment,
-            complianceScore: compliance, accuracyScore: accuracy, professionalismScore: professionalism,
-            sentimentLabel: SentimentLabel(score: mood),
-            complianceIssues: findings.filter { $0.area == .compliance }.map(\.reason),
-            flaggedIssues: findings.filter { $0.area != .compliance }.map(\.reason), reviewedBy: reviewedBy,
-            createdAt: createdAt, updatedAt: updatedAt)
+    /// By the rubric at once; a model is asked later and its judgement takes the place of this one.
+    private func judge(
+        _ transcript: [Rubric.Utterance], hasNewWords: Bool, _ call: CallRef, _ tx: borrowing Transaction
+    ) async throws {
+        let terms = try await QualityConfigStore.terms(for: call, tx)
+        guard terms.isEnabled else { return }
+        let before = try await ScoreStore.find(call.callID, tx)
+        if let judgeAfter, Judge.canJudge(transcript) {
+            if before == nil || hasNewWords { JudgementStore.ask(for: call.callID, after: judgeAfter, tx) }
+            // A model's judgement of fewer words is better than the rubric's of all, until the model has heard them.
+            if before?.isByModel == true { return }
+        }
+        try await Self.keep(Rubric.score(transcript, terms), terms, by: Rubric.name, before: before, of: call, tx)
     }
-}
 
-extension Rubric.Finding {
-    var json: JSON {
-        [
-            "area": .string(area.rawValue), "code": .string(code), "reason": .string(reason),
-            "evidence": .array(evidence.map { .int($0) }), "deduction": .double(deduction),
-        ]
+    /// Stores and publishes what a judge has found, unless it is what is known already.
+    static func keep(
+        _ found: Rubric.Score, _ terms: QualityTerms, by judge: String, before: CallScore?, of call: CallRef,
+        _ tx: borrowing Transaction
+    ) async throws {
+        var score = before ?? CallScore(of: call, at: .now())
+        score.take(found, terms, by: judge)
+        if let before, !score.differs(from: before) { return }
+        try await ScoreStore.save(&score, after: before, tx)
+        tx.publish(ScoreEvent.scoreUpdated(call, score.snapshot))
     }
 }

@@ -42,38 +42,56 @@ enum ScoreStore {
             """)
     }
 
-    /// Keeps one utterance; the same sequence again (an interrupted answer) replaces its text and score. True when its
-    /// call has ended already.
+    /// What has to be known of a call in which something was said.
+    struct Kept: Sendable {
+        var hasEnded: Bool
+        /// Whether its business configuration wants moods.
+        var judgesSentiment: Bool
+    }
+
+    /// Keeps one utterance; the same sequence again (an interrupted answer) replaces its text and score.
     static func keep(
-        _ said: InteractionSnapshot, of call: CallID, score: Double, _ tx: borrowing Transaction
-    ) async throws -> Bool {
+        _ said: InteractionSnapshot, of call: CallRef, score: Double, _ tx: borrowing Transaction
+    ) async throws -> Kept {
         let citations = said.metadata["citations"]?.array?.count ?? 0
         let unanswered = said.metadata["answered"]?.bool == false
         let row = try await tx.queryOne(
             """
             INSERT INTO utterances (call_id, interaction_id, sequence, speaker, text, score, citations, unanswered)
-            VALUES (\(call), \(said.id), \(Int64(said.sequence)), \(said.speaker.rawValue), \(said.text), \(score),
-                \(citations), \(unanswered))
+            VALUES (\(call.callID), \(said.id), \(Int64(said.sequence)), \(said.speaker.rawValue), \(said.text),
+                \(score), \(citations), \(unanswered))
             ON CONFLICT (call_id, sequence) DO UPDATE SET interaction_id = excluded.interaction_id,
                 text = excluded.text, score = excluded.score, citations = excluded.citations,
                 unanswered = excluded.unanswered
-            RETURNING EXISTS (SELECT FROM calls WHERE call_id = \(call) AND ended_at IS NOT NULL) AS ended
+            RETURNING EXISTS (SELECT FROM calls WHERE call_id = \(call.callID) AND ended_at IS NOT NULL) AS ended,
+                NOT EXISTS (SELECT FROM business_configs WHERE id = \(call.businessID)
+                    AND workspace_id = \(call.workspaceID) AND is_active
+                    AND quality_assurance ->> 'sentiment_analysis' = 'false') AS judges_sentiment
             """)
-        return try row.map { try $0["ended"] } ?? false
+        guard let row else { throw Problem(.internalError) }
+        return Kept(hasEnded: try row["ended"], judgesSentiment: try row["judges_sentiment"])
     }
 
     static func transcript(of call: CallID, _ tx: borrowing Transaction) async throws -> [Rubric.Utterance] {
-        try await tx.query(
-            """
-            SELECT interaction_id, speaker, text, score, citations, unanswered FROM utterances
-            WHERE call_id = \(call) ORDER BY sequence
-            """
-        ).map { row in
-            Rubric.Utterance(
-                id: try row["interaction_id"], byAI: try row.decode("speaker", as: String.self) == "ai",
-                text: try row["text"], sentiment: try row["score"], citations: try row["citations"],
-                unanswered: try row["unanswered"])
-        }
+        try await tx.query(utterances(of: call)).map(utterance)
+    }
+
+    static func transcript(of call: CallID, _ database: Database) async throws -> [Rubric.Utterance] {
+        try await database.query(utterances(of: call)).map(utterance)
+    }
+
+    private static func utterances(of call: CallID) -> Query {
+        """
+        SELECT interaction_id, speaker, text, score, citations, unanswered FROM utterances
+        WHERE call_id = \(call) ORDER BY sequence
+        """
+    }
+
+    private static func utterance(_ row: Row) throws -> Rubric.Utterance {
+        Rubric.Utterance(
+            id: try row["interaction_id"], byAI: try row.decode("speaker", as: String.self) == "ai",
+            text: try row["text"], sentiment: try row["score"], citations: try row["citations"],
+            unanswered: try row["unanswered"])
     }
 
     /// The customer's words so far, for the rolling mood: only the scores, in order.
@@ -84,63 +102,151 @@ enum ScoreStore {
     }
 
     struct Ended: Sendable {
+        var ref: CallRef
         var failureReason: String?
         var escalated: Bool
         var outcome: String?
+        /// A person has judged.
         var reviewed: Bool
     }
 
-    /// What classification needs of a call, and whether a person has already corrected its score.
-    static func ended(_ call: CallID, _ tx: borrowing Transaction) async throws -> Ended? {
+    /// What classification needs of a call. Its row is held until the transaction ends: whoever judges it, person or
+    /// program, comes one after the other.
+    static func lock(_ call: CallID, _ tx: borrowing Transaction) async throws -> Ended? {
         try await tx.queryOne(
             """
-            SELECT c.failure_reason, c.escalated, c.outcome,
-                coalesce(s.reviewed_by <> 'automatic', false) AS reviewed
-            FROM calls c LEFT JOIN qa_scores s USING (call_id) WHERE c.call_id = \(call)
+            SELECT workspace_id, business_id, direction, failure_reason, escalated, outcome, reviewed
+            FROM calls WHERE call_id = \(call) FOR NO KEY UPDATE
             """
         ).map { row in
             Ended(
+                ref: CallRef(
+                    callID: call, workspaceID: try row["workspace_id"], businessID: try row["business_id"],
+                    direction: CallDirection(rawValue: try row["direction"]) ?? .inbound),
                 failureReason: try row["failure_reason"], escalated: try row["escalated"], outcome: try row["outcome"],
                 reviewed: try row["reviewed"])
         }
     }
 
-    /// Stores the score (which shows in its call by a trigger) and the call's mood and outcome; returns the row as document 003 shows it.
-    static func keep(
-        _ score: Rubric.Score, outcome: Outcome?, of call: CallRef, _ tx: borrowing Transaction
-    ) async throws -> ScoreSnapshot {
-        let label = SentimentLabel(score: score.mood)
-        // What the sums are made of; silence has no part in them.
-        let judged = score.isOfSilence ? nil : score
-        tx.enqueue(
-            """
-            UPDATE calls SET mood = \(judged?.mood), mood_label = \(judged.map { _ in label.rawValue }),
-                outcome = coalesce(outcome, \(outcome?.rawValue)) WHERE call_id = \(call.callID)
-            """)
-        let rows = try await tx.query(
-            """
-            INSERT INTO qa_scores AS s (call_id, workspace_id, overall, sentiment, compliance, accuracy,
-                professionalism, sentiment_label, findings)
-            VALUES (\(call.callID), \(call.workspaceID), \(score.overall), \(score.sentiment), \(score.compliance),
-                \(score.accuracy), \(score.professionalism), \(label.rawValue), \(JSON.array(score.findings.map(\.json))))
-            ON CONFLICT (call_id) DO UPDATE SET overall = excluded.overall, sentiment = excluded.sentiment,
-                compliance = excluded.compliance, accuracy = excluded.accuracy,
-                professionalism = excluded.professionalism, sentiment_label = excluded.sentiment_label,
-                findings = excluded.findings, version = s.version + 1, updated_at = now()
-            RETURNING id, version, created_at, updated_at, reviewed_by
-            """)
-        guard let row = rows.first else { throw Problem(.internalError) }
-        return score.snapshot(
-            id: try row["id"], call: call.callID, version: try row["version"], reviewedBy: try row["reviewed_by"],
-            createdAt: try row["created_at"],
-            updatedAt: try row["updated_at"])
+    static func keep(_ outcome: Outcome?, of call: CallID, _ tx: borrowing Transaction) {
+        guard let outcome else { return }
+        tx.enqueue("UPDATE calls SET outcome = \(outcome.rawValue) WHERE call_id = \(call) AND outcome IS NULL")
     }
 
-    static func keepMood(_ mood: Double, of call: CallID, _ tx: borrowing Transaction) {
+    /// The call's mood is now this, unless a person has said what it is; returns which it is.
+    static func keepMood(
+        _ mood: Double, of call: CallID, _ tx: borrowing Transaction
+    ) async throws -> (score: Double, label: SentimentLabel) {
+        let label = SentimentLabel(score: mood)
+        let row = try await tx.queryOne(
+            """
+            UPDATE calls SET mood = CASE WHEN reviewed THEN mood ELSE \(mood) END,
+                mood_label = CASE WHEN reviewed THEN mood_label ELSE \(label.rawValue) END
+            WHERE call_id = \(call) RETURNING mood, mood_label
+            """)
+        // Words of a call nobody has told of yet.
+        guard let row, let score = try row.decode("mood", as: Double?.self) else { return (mood, label) }
+        return (score, try row.decode("mood_label", as: String?.self).flatMap(SentimentLabel.init) ?? label)
+    }
+
+    // MARK: Scores
+
+    static let columns: Query = """
+        id, call_id, workspace_id, version, overall, sentiment, compliance, accuracy, professionalism, sentiment_label,
+        findings, basis, terms, judged_by, reviewed_by, reviewed, reviewer_id, review_notes, created_at, updated_at
+        """
+
+    /// Ask after `lock`, or what it says may be old.
+    static func find(_ call: CallID, _ tx: borrowing Transaction) async throws -> CallScore? {
+        try await tx.queryOne("SELECT \(fragment: columns) FROM qa_scores WHERE call_id = \(call)").map(score)
+    }
+
+    /// Stores the score (which shows in its call by a trigger); with a score before it, as its next version, and what has
+    /// changed goes into the history.
+    static func save(_ score: inout CallScore, after before: CallScore?, _ tx: borrowing Transaction) async throws {
+        guard let before else { return try await insert(&score, tx) }
+        score.version = before.version + 1
+        score.updatedAt = max(.now(), before.updatedAt)
         tx.enqueue(
             """
-            UPDATE calls SET mood = \(mood), mood_label = \(SentimentLabel(score: mood).rawValue) WHERE call_id = \(call)
+            UPDATE qa_scores SET version = \(score.version), overall = \(score.overall),
+                sentiment = \(score.sentiment), compliance = \(score.compliance), accuracy = \(score.accuracy),
+                professionalism = \(score.professionalism), sentiment_label = \(score.label.rawValue),
+                findings = \(JSON.array(score.findings.map(\.json))), basis = \(JSON.array(score.basis.map(\.json))),
+                terms = \(score.terms.scored), judged_by = \(score.judgedBy), reviewed_by = \(score.reviewedBy),
+                reviewed = \(score.reviewed), reviewer_id = \(score.reviewer), review_notes = \(score.notes),
+                updated_at = \(score.updatedAt)
+            WHERE call_id = \(score.call)
             """)
+        let changes = score.changes(since: before)
+        tx.enqueue(
+            """
+            INSERT INTO qa_score_changes (call_id, version, changed_by, changer_id, changed_at, before, after)
+            VALUES (\(score.call), \(score.version), \(score.reviewedBy), \(score.reviewer), \(score.updatedAt),
+                \(JSON.object(changes.before)), \(JSON.object(changes.after)))
+            """)
+    }
+
+    private static func insert(_ score: inout CallScore, _ tx: borrowing Transaction) async throws {
+        let row = try await tx.queryOne(
+            """
+            INSERT INTO qa_scores (call_id, workspace_id, overall, sentiment, compliance, accuracy, professionalism,
+                sentiment_label, findings, basis, terms, judged_by, reviewed_by, created_at, updated_at)
+            VALUES (\(score.call), \(score.workspace), \(score.overall), \(score.sentiment), \(score.compliance),
+                \(score.accuracy), \(score.professionalism), \(score.label.rawValue),
+                \(JSON.array(score.findings.map(\.json))), \(JSON.array(score.basis.map(\.json))),
+                \(score.terms.scored), \(score.judgedBy), \(score.reviewedBy), \(score.createdAt),
+                \(score.updatedAt))
+            RETURNING id
+            """)
+        guard let row else { throw Problem(.internalError) }
+        score.id = try row["id"]
+    }
+
+    static let formerMember = "former member"
+
+    /// Scores that a person has corrected stay corrected, without their name.
+    static func loseReviewer(
+        _ person: UserID, batch: Int, _ tx: borrowing Transaction
+    ) async throws -> [(CallRef, CallScore)] {
+        let rows = try await tx.query(
+            """
+            UPDATE qa_scores SET reviewed_by = \(formerMember), reviewer_id = NULL, version = version + 1
+            WHERE id IN (SELECT id FROM qa_scores WHERE reviewer_id = \(person) ORDER BY id LIMIT \(batch))
+            RETURNING \(fragment: columns)
+            """)
+        var scores: [(CallRef, CallScore)] = []
+        for row in rows {
+            let score = try score(row)
+            // Its row is held already: the score shows in it.
+            if let call = try await lock(score.call, tx) { scores.append((call.ref, score)) }
+        }
+        return scores
+    }
+
+    static func score(_ row: Row) throws -> CallScore {
+        let workspace: WorkspaceID = try row["workspace_id"]
+        let reference = CallRef(callID: try row["call_id"], workspaceID: workspace, direction: .inbound)
+        var score = CallScore(of: reference, at: try row["created_at"])
+        score.id = try row["id"]
+        score.version = try row["version"]
+        score.overall = try row["overall"]
+        score.sentiment = try row["sentiment"]
+        score.compliance = try row["compliance"]
+        score.accuracy = try row["accuracy"]
+        score.professionalism = try row["professionalism"]
+        score.label = SentimentLabel(rawValue: try row["sentiment_label"]) ?? .neutral
+        let (findings, basis, terms): (JSON, JSON, JSON) = (try row["findings"], try row["basis"], try row["terms"])
+        score.findings = (findings.array ?? []).compactMap(Rubric.Finding.init)
+        score.basis = (basis.array ?? []).compactMap(Rubric.Basis.init)
+        score.terms = QualityTerms(scored: terms)
+        score.judgedBy = try row["judged_by"]
+        score.reviewedBy = try row["reviewed_by"]
+        score.reviewed = try row["reviewed"]
+        score.reviewer = try row["reviewer_id"]
+        score.notes = try row["review_notes"]
+        score.updatedAt = try row["updated_at"]
+        return score
     }
 
     /// Erases what analytics holds of a workspace: its calls, their sums, and reports made of them.

@@ -66,6 +66,8 @@ enum Frames {
                     $0.field("call_id", call.callID)
                     $0.key("qa_score")
                     score.writeScore(to: &$0)
+                    // By it the frame is found when the person is to be forgotten.
+                    $0.field("reviewer_id", ifPresent: score.reviewerID)
                 }
             }
         // The outcome arrives in `call.updated`, from telephony, which owns the call.

@@ -183,6 +183,35 @@ import Testing
             (["knowledge_base": ["similarity_threshold": 1.5]], "config_data.knowledge_base.similarity_threshold"),
             (["quality_assurance": ["sentiment_analysis": 3]], "config_data.quality_assurance.sentiment_analysis"),
             (["quality_assurance": ["min_score_threshold": 80]], "config_data.quality_assurance.min_score_threshold"),
+            (["quality_assurance": ["rules": []]], "config_data.quality_assurance.rules"),
+            (
+                ["quality_assurance": ["rules": ["disclosure": ["within_turns": 21]]]],
+                "config_data.quality_assurance.rules.disclosure.within_turns"
+            ),
+            (
+                ["quality_assurance": ["rules": ["recording_notice": ["severity": "grave"]]]],
+                "config_data.quality_assurance.rules.recording_notice.severity"
+            ),
+            (
+                ["quality_assurance": ["rules": ["disclosure": ["phrases": ["…"]]]]],
+                "config_data.quality_assurance.rules.disclosure.phrases"
+            ),
+            (
+                ["quality_assurance": ["rules": ["forbidden_phrases": ["no risk"]]]],
+                "config_data.quality_assurance.rules.forbidden_phrases[0]"
+            ),
+            (
+                ["quality_assurance": ["rules": ["forbidden_phrases": [["phrase": "?"]]]]],
+                "config_data.quality_assurance.rules.forbidden_phrases[0].phrase"
+            ),
+            (
+                ["quality_assurance": ["rules": ["required_phrases": [["phrase": "Bye"], ["phrase": "bye"]]]]],
+                "config_data.quality_assurance.rules.required_phrases[1].phrase"
+            ),
+            (
+                ["quality_assurance": ["rules": ["required_phrases": [["severity": "low"]]]]],
+                "config_data.quality_assurance.rules.required_phrases[0].phrase"
+            ),
             (["escalation": ["triggers": [[:]]]], "config_data.escalation.triggers[0].type"),
             (["escalation": ["triggers": ["angry"]]], "config_data.escalation.triggers[0]"),
             (["escalation": ["triggers": [["type": "keyword"]]]], "config_data.escalation.triggers[0].keywords"),
@@ -228,6 +257,31 @@ import Testing
         #expect(
             data["escalation"]?["triggers"] == [
                 ["type": "sentiment", "threshold": -0.5, "skill": "billing", "department": "North"]
+            ])
+    }
+
+    @Test func `rules of quality are kept with their defaults`() {
+        var form = Form(
+            [
+                "config_data": [
+                    "quality_assurance": [
+                        "rules": [
+                            "disclosure": ["required": true, "phrases": ["an AI"], "mood": 7],
+                            "forbidden_phrases": [["phrase": " no risk ", "severity": "low"], ["phrase": "free"]],
+                        ]
+                    ]
+                ]
+            ] as JSONObject)
+        let rules = ConfigData.read(&form)["quality_assurance"]?["rules"]
+        #expect(form.failed.isEmpty)
+        #expect(
+            rules == [
+                "disclosure": ["required": true, "within_turns": 2, "phrases": ["an AI"], "severity": "high"],
+                "recording_notice": ["required": false, "within_turns": 2, "phrases": [], "severity": "high"],
+                "forbidden_phrases": [
+                    ["phrase": "no risk", "severity": "low"], ["phrase": "free", "severity": "high"],
+                ],
+                "required_phrases": [],
             ])
     }
 }

@@ -16,8 +16,11 @@ struct AnalyticsFixture: Sendable {
     let workspace = WorkspaceID()
     let business = BusinessID()
     let stranger = WorkspaceID()
+    /// Who the tokens are.
+    let people: [String: UserID]
 
-    /// Tokens are names: `owner` and `colleague` belong to `workspace`, `stranger` to another one, `admin` sees all.
+    /// Tokens are names: `owner` and `colleague` own `workspace`, `manager`, `agent` and `viewer` are these there,
+    /// `stranger` belongs to another one, `admin` sees all.
     static func with(_ body: @escaping @Sendable (AnalyticsFixture) async throws -> Void) async throws {
         try await TestDatabase.fresh(migrations: ["qa-analytics"], extra: MessagingSchema.migrations) { database in
             try await body(AnalyticsFixture(database))
@@ -29,10 +32,12 @@ struct AnalyticsFixture: Sendable {
         let log = Log(program: "tests", least: .error)
         let jobs = ReportJobs(database, log: log)
         let memberships: [String: [WorkspaceID: WorkspaceRole]] = [
-            "owner": [workspace: .owner], "colleague": [workspace: .owner], "stranger": [stranger: .owner],
+            "owner": [workspace: .owner], "colleague": [workspace: .owner], "manager": [workspace: .manager],
+            "agent": [workspace: .agent], "viewer": [workspace: .viewer], "stranger": [stranger: .owner],
             "admin": [:],
         ]
-        let people = ["owner": UserID(), "colleague": UserID(), "stranger": UserID(), "admin": UserID()]
+        let people = memberships.mapValues { _ in UserID() }
+        self.people = people
         let router = Router(
             Routes.list(database, jobs), program: "qa-analytics",
             authenticate: { request in
@@ -74,6 +79,8 @@ struct AnalyticsFixture: Sendable {
 }
 
 extension ClientResponse {
+    var code: String? { (try? json())?["error"]?["code"]?.string }
+
     /// The fields a 400 complains of.
     var badFields: [String] {
         (try? json())?.object?["error"]?.object?["details"]?.object?["fields"]?.object?.names ?? []

@@ -98,7 +98,7 @@ enum BruteForce {
                     AS shift
             FROM calls c LEFT JOIN qa_scores s ON s.call_id = c.call_id
                 -- Nobody spoke, and nobody has judged it since.
-                AND NOT (s.findings @> '[{"code": "nobody_spoke"}]' AND s.reviewed_by = 'automatic')
+                AND NOT (s.findings @> '[{"code": "nobody_spoke"}]' AND NOT s.reviewed)
             WHERE CASE WHEN \(range.fromDay)::text IS NULL THEN c.started_at >= \(range.fromInstant)
                     ELSE (c.started_at AT TIME ZONE \(zone))::date >= \(range.fromDay)::text::date END
                 AND CASE WHEN \(range.toDay)::text IS NULL THEN c.started_at < \(range.toInstant)

@@ -44,15 +44,4 @@ import Testing
             #expect(said.count == 1)
         }
     }
-
-    @Test func `a reviewer is no longer named`() async throws {
-        try await TestDatabase.fresh(migrations: ["qa-analytics"], extra: MessagingSchema.migrations) { database in
-            let person = UserID()
-            try await Self.tell(Self.call(in: WorkspaceID()), database)
-            _ = try await database.execute("UPDATE qa_scores SET reviewed_by = \(person.text)")
-            try await Leftovers.erase(.user(person), steps: ErasureStore.steps, program: "qa-analytics", database)
-            let left = try await Leftovers.tables(holding: person.text, database).filter { !$0.key.hasPrefix("outbox") }
-            #expect(left.isEmpty, "\(left)")
-        }
-    }
 }

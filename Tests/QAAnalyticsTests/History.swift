@@ -156,17 +156,23 @@ struct History {
         try await database.transaction { (tx: borrowing Transaction) in try await scoring.onCall(event, tx) }
     }
 
-    /// A person corrects a score.
+    /// A person corrects a score, in parts or as a whole.
     private mutating func review() async throws {
-        let (overall, sentiment) = (Double.random(in: 0...1, using: &random), Double.random(in: 0...1, using: &random))
-        let label = SentimentLabel(score: 2 * sentiment - 1).rawValue
         guard let call = calls.randomElement(using: &random) else { return }
-        _ = try await database.execute(
-            """
-            UPDATE qa_scores SET overall = \(overall), sentiment = \(sentiment), accuracy = \(1 - overall),
-                sentiment_label = \(label), reviewed_by = 'a person', findings = '[{"code": "no_greeting"}]'
-            WHERE call_id = \(call.id)
-            """)
+        var review = Review()
+        if Bool.random(using: &random) { review.overall = Double.random(in: 0...1, using: &random) }
+        if Bool.random(using: &random) { review.sentiment = Double.random(in: 0...1, using: &random) }
+        if Bool.random(using: &random) { review.label = SentimentLabel.allCases.randomElement(using: &random) }
+        review.accuracy = Double.random(in: 0...1, using: &random)
+        if Bool.random(using: &random) { review.complianceIssues = ["Spoke of Mr Smith.", "And of Mrs Smith."] }
+        let (id, said) = (call.id, review)
+        try await database.transaction { (tx: borrowing Transaction) in
+            guard try await ScoreStore.lock(id, tx) != nil, let before = try await ScoreStore.find(id, tx) else {
+                return
+            }
+            var score = said.applied(to: before, by: UserID(), named: "a person")
+            try await ScoreStore.save(&score, after: before, tx)
+        }
     }
 
     private mutating func eraseOne() async throws {

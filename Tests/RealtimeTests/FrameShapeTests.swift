@@ -22,7 +22,8 @@ import Testing
         let note = NoteSnapshot(id: 3, callID: call.id, note: "x", authorID: UserID(), createdAt: now)
         let score = ScoreSnapshot(
             id: 4, callID: call.id, overallScore: 0.5, sentimentScore: 0.5, complianceScore: 1, accuracyScore: 1,
-            professionalismScore: 1, sentimentLabel: .neutral, reviewedBy: "automatic", createdAt: now, updatedAt: now)
+            professionalismScore: 1, sentimentLabel: .neutral, reviewedBy: "Mia", reviewerID: UserID(), createdAt: now,
+            updatedAt: now)
         let events: [CallEvent] = [
             .started(call), .updated(call), .ended(call), .interactionAdded(call.ref, said),
             .interactionUpdated(call.ref, said), .escalationTriggered(call.ref, escalation),

@@ -131,6 +131,9 @@ def body_of(route: Route, schema: dict, owned: Owned, foreign: bool) -> tuple[di
             body[name], named = owned.by_field[name], True
         elif name in required:
             body[name] = owned.by_field[name] if name in owned.by_field else sample(name, resolved(kind, schema), schema)
+    if route.name == "PATCH /api/v1/calls/{call_id}/qa":
+        # Something at least has to be corrected.
+        body |= {"review_notes": "Listened to."}
     if "blacklist" in route.path:
         # What a workspace may block of its own accord: numbers.
         body |= {"kind": "phone", "value": unique_number()}

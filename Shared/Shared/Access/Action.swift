@@ -8,6 +8,7 @@ public enum Action: String, CaseIterable, Sendable {
     case placeCalls = "calls.place"
     case steerCalls = "calls.steer"
     case noteCalls = "calls.note"
+    case reviewCalls = "calls.review"
     case readAgents = "agents.read"
     case writeAgents = "agents.write"
     case setAvailability = "agents.availability"
@@ -43,7 +44,7 @@ public enum Action: String, CaseIterable, Sendable {
             Grant(.members(from: .viewer))
         case .placeCalls, .steerCalls, .noteCalls:
             Grant(.members(from: .agent))
-        case .writeAgents, .writeKnowledge, .writeConfigs, .writeWorkspaces, .writeMembers:
+        case .reviewCalls, .writeAgents, .writeKnowledge, .writeConfigs, .writeWorkspaces, .writeMembers:
             Grant(.members(from: .manager))
         case .changeSubscription, .giveAwayWorkspaces, .deleteWorkspaces:
             Grant(.members(from: .owner))

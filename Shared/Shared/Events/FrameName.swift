@@ -26,7 +26,11 @@ public enum FrameName: String, CaseIterable, Sendable {
             Self.about(
                 "sentiment",
                 .object(.required("score", .number, "−1 … 1"), .required("label", .choice(SentimentLabel.self))))
-        case .scoreUpdated: Self.about("qa_score", ScoreSnapshot.clientSchema)
+        case .scoreUpdated:
+            .object(
+                .required("call_id", .uuid), .required("qa_score", ScoreSnapshot.clientSchema),
+                .optional("reviewer_id", .uuid, "The user behind `reviewed_by`, when a person has corrected the score.")
+            )
         }
     }
 

@@ -99,7 +99,10 @@ public struct ScoreSnapshot: Sendable, Hashable, JSONWritable {
     public var sentimentLabel: SentimentLabel
     public var complianceIssues: [String]
     public var flaggedIssues: [String]
+    /// A person, by name, or what judged without one.
     public var reviewedBy: String
+    /// The person, if it was one: for whoever has to forget them.
+    public var reviewerID: UserID?
     public var reviewNotes: String?
     public var createdAt: Instant
     public var updatedAt: Instant
@@ -108,7 +111,8 @@ public struct ScoreSnapshot: Sendable, Hashable, JSONWritable {
         id: Int64, callID: CallID, version: Int64 = 1, overallScore: Double, sentimentScore: Double,
         complianceScore: Double, accuracyScore: Double, professionalismScore: Double,
         sentimentLabel: SentimentLabel, complianceIssues: [String] = [], flaggedIssues: [String] = [],
-        reviewedBy: String, reviewNotes: String? = nil, createdAt: Instant, updatedAt: Instant
+        reviewedBy: String, reviewerID: UserID? = nil, reviewNotes: String? = nil, createdAt: Instant,
+        updatedAt: Instant
     ) {
         self.id = id
         self.callID = callID
@@ -122,6 +126,7 @@ public struct ScoreSnapshot: Sendable, Hashable, JSONWritable {
         self.complianceIssues = complianceIssues
         self.flaggedIssues = flaggedIssues
         self.reviewedBy = reviewedBy
+        self.reviewerID = reviewerID
         self.reviewNotes = reviewNotes
         self.createdAt = createdAt
         self.updatedAt = updatedAt
@@ -131,6 +136,7 @@ public struct ScoreSnapshot: Sendable, Hashable, JSONWritable {
         json.object { json in
             writeMembers(to: &json)
             json.field("version", version)
+            json.field("reviewer_id", ifPresent: reviewerID)
         }
     }
 
@@ -171,6 +177,7 @@ public struct ScoreSnapshot: Sendable, Hashable, JSONWritable {
         complianceIssues = try fields.strings("compliance_issues")
         flaggedIssues = try fields.strings("flagged_issues")
         reviewedBy = try fields.string("reviewed_by")
+        reviewerID = try fields.optionalID("reviewer_id")
         reviewNotes = try fields.optionalString("review_notes")
         createdAt = try fields.instant("created_at")
         updatedAt = try fields.instant("updated_at")
@@ -206,7 +213,12 @@ extension ScoreSnapshot {
     ]
 
     static let schema = Schema.ref(
-        "ScoreSnapshot", .object(members + [.required("version", .integer, "Grows with every change.")]))
+        "ScoreSnapshot",
+        .object(
+            members + [
+                .required("version", .integer, "Grows with every change."),
+                .optional("reviewer_id", .uuid, "The user behind `reviewed_by`, when a person has corrected it."),
+            ]))
 
     /// As clients see it.
     public static let clientSchema = Schema.ref("QAScore", .object(members))
