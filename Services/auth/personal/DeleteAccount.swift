@@ -91,7 +91,7 @@ extension Personal {
     /// Ends every session, here and in the programs that hold its tokens for good; tokens that came from keys have none.
     private func endSessions(of user: UserID, reason: String, _ tx: borrowing Transaction) async throws {
         try await accounts.endSessions(of: user, reason: reason, tx)
-        accounts.cutOff([user], tx)
+        try await accounts.cutOff([user], tx)
     }
 }
 
