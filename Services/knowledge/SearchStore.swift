@@ -5,23 +5,22 @@ import Shared
 enum SearchStore {
     /// The words kept per workspace; the rarest beyond count as never seen.
     private static let wordsMax = 20_000
-    /// Passages each of the two ways hands on.
+    /// Passages each of the two ways hands on; by words, those that are most promising by the lists below. Only these are
+    /// judged by all terms, also by those whose lists they are not in.
     private static let candidatesMax = 100
     /// Of each term no more passages than these are looked at, those it says most about: a word that stands everywhere makes
     /// no passage the best one. Written into the statement, so that its plan knows them.
     private static let listMax: Query = "1000"
     /// With a business, those of the others are passed over.
     private static let sharedListMax: Query = "2000"
-    /// Of what these lists give, so many of the best are judged by all terms, also by those whose lists they are not in.
-    private static let judgedMax: Query = "300"
     /// What an entry's second best passage adds, to its best one's 1.
     private static let secondWeight = 0.3
 
     /// The best passage of each entry, best first: one statement, one round trip.
     ///
-    /// Passages are ranked by their terms: each term's best ones are found first, then the most promising of them judged by all
-    /// terms, so that a workspace of fifty thousand entries is searched as quickly as one of some thousand. With a vector (`EMBEDDINGS_URL`) a second ranking by likeness joins in, fused by
-    /// reciprocal rank (Cormack, Clarke and Büttcher 2009).
+    /// Passages are ranked by their terms: each term's best ones are found first, then the most promising of them judged by
+    /// all terms, so that the work is bounded by the question and not by the workspace (decision 0026). With a vector
+    /// (`EMBEDDINGS_URL`) a second ranking by likeness joins in, fused by reciprocal rank (Cormack, Clarke and Büttcher 2009).
     static func find(
         _ question: Question, vector: [Float]?, model: String?, _ tenancy: Tenancy, business: BusinessID?, limit: Int,
         _ database: Database
@@ -34,20 +33,16 @@ enum SearchStore {
             ), lists AS (
                 \(fragment: lists(tenancy, business == nil ? listMax : sharedListMax))
             ), promising AS MATERIALIZED (
-                SELECT p.id, p.entry_id FROM (
-                    SELECT passage_id, sum(gain * weight / (weight + \(FieldWeights.saturation)::float8)) AS gained FROM lists
-                    GROUP BY passage_id) AS l
-                JOIN passages p ON p.id = l.passage_id AND \(fragment: shown)
-                ORDER BY l.gained DESC, p.id LIMIT \(fragment: judgedMax)
+                \(fragment: promising(business == nil ? nil : shown))
             ), by_words AS (
                 SELECT p.id, p.entry_id, row_number() OVER (ORDER BY h.gained DESC, p.id) AS rank, h.gained,
                     h.present / nullif(\(question.weight)::float8, 0) AS likeness
-                FROM promising p CROSS JOIN LATERAL (
+                FROM promising l CROSS JOIN LATERAL (
                     SELECT sum(q.gain * o.weight / (o.weight + \(FieldWeights.saturation)::float8)) AS gained,
                         sum(q.gain) AS present
                     FROM postings o JOIN asked q ON q.term = o.term
-                    WHERE o.passage_id = p.id AND o.term = ANY (\(terms.map(\.key)))) AS h
-                ORDER BY rank LIMIT \(candidatesMax)
+                    WHERE o.passage_id = l.id AND o.term = ANY (\(terms.map(\.key)))) AS h
+                JOIN passages p ON p.id = l.id
             )
             """
         let rows = try await database.query(
@@ -90,6 +85,22 @@ enum SearchStore {
             SELECT q.gain, t.passage_id, t.weight FROM asked q CROSS JOIN unnest(\(ids)) AS w (id) CROSS JOIN LATERAL (
                 SELECT o.passage_id, o.weight FROM postings o WHERE o.term = q.term AND o.workspace_id = w.id
                 ORDER BY o.weight DESC LIMIT \(fragment: max)) AS t
+            """
+    }
+
+    /// Those that gain most by what the lists tell. Whoever asks sees all of the workspaces they come from; of one business
+    /// they are chosen before they are counted.
+    private static func promising(_ shown: Query?) -> Query {
+        let gained: Query = "sum(l.gain * l.weight / (l.weight + \(FieldWeights.saturation)::float8))"
+        guard let shown else {
+            return """
+                SELECT l.passage_id AS id FROM lists l GROUP BY l.passage_id
+                ORDER BY \(fragment: gained) DESC, l.passage_id LIMIT \(candidatesMax)
+                """
+        }
+        return """
+            SELECT p.id FROM lists l JOIN passages p ON p.id = l.passage_id AND \(fragment: shown) GROUP BY p.id
+            ORDER BY \(fragment: gained) DESC, p.id LIMIT \(candidatesMax)
             """
     }
 

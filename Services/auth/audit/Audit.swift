@@ -93,8 +93,8 @@ enum Audit {
 }
 
 extension Audit.Actor {
-    /// Whoever followed a link that went to a person's mailbox: that person as far as anybody can tell, without a session.
-    init(holderOfMailboxOf account: Account, _ client: ClientInfo, request: String?) {
+    /// Whoever has shown that they are this person, by a password or by a link that went to their mailbox, but has no session.
+    init(_ account: Account, _ client: ClientInfo, request: String?) {
         self.init(
             user: account.id, role: account.role.rawValue, session: nil, apiKey: nil, client: client, request: request)
     }

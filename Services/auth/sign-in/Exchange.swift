@@ -35,7 +35,7 @@ extension Accounts {
         guard let (key, account, memberships) = found else {
             throw Problem.unauthorized("This API key is not valid.")
         }
-        try await settleDeletion(of: account, cancels: false)
+        try await settleDeletion(of: account)
         let issued = memberships.readAt
         let expires = issued + settings.accessLifetime
         return Claims(
@@ -53,7 +53,7 @@ extension Accounts {
         {
             throw Problem.unauthorized("This account has a second factor: log in, or use an API key.")
         }
-        try await settleDeletion(of: known.account, cancels: false)
+        try await settleDeletion(of: known.account)
         let (account, session, memberships) = try await database.transaction { tx in
             let account = try await hold(known, tx)
             let session = try await SessionStore.basic(

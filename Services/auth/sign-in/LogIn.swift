@@ -18,7 +18,8 @@ extension Accounts {
         try form.finish()
         let client = ClientInfo(request)
         let known = try await authenticate(login, password, factor, from: client)
-        try await settleDeletion(of: known.account, cancels: cancelsDeletion)
+        let person = Audit.Actor(known.account, client, request: request.id)
+        try await settleDeletion(of: known.account, canceller: cancelsDeletion ? person : nil)
         let (account, opened) = try await database.transaction { tx in
             let account = try await hold(known, tx)
             return (account, try await openSession(for: account, from: client, tx))

@@ -60,7 +60,7 @@ extension Accounts {
                 send(.passwordChanged, to: account.email, of: user, tx)
                 Audit.record(
                     "sign_in.password_reset", .user, user.text,
-                    by: Audit.Actor(holderOfMailboxOf: account, client, request: id), tx
+                    by: Audit.Actor(account, client, request: id), tx
                 )
             }
             return true
