@@ -83,7 +83,7 @@ enum Schemas {
                         "coverage", .number(min: 0, max: 1),
                         """
                         The share of the question's words that the passage has or says otherwise, rare ones counting more, \
-                        also those no entry knows. Below about 0.45 it is more likely about something else.
+                        also those no entry knows. Below about 0.5 it is more likely about something else.
                         """)),
                 max: Question.limitMax)))
 

@@ -72,7 +72,8 @@ import Testing
         #expect(Places.sql(Source("Services/telephony/calls/EndCall.swift", content)).count == 1)
         #expect(Places.sql(Source("Shared/Program/Program.swift", content)).count == 1)
         for path in [
-            "Services/telephony/calls/CallStore.swift", "Services/telephony/calls/ReadCalls.swift", "Shared/Messaging/Schema.swift",
+            "Services/telephony/calls/CallStore.swift", "Services/telephony/calls/ReadCalls.swift",
+            "Shared/Messaging/Schema.swift",
         ] {
             #expect(Places.sql(Source(path, content)).isEmpty)
         }

@@ -14,7 +14,7 @@ enum OfflineResponder {
     private static let judgedLeast = 0.5
     /// What the knowledge base says a passage speaks to, in these words or in others, from which on it is an answer.
     /// Measured, as the one above: docs/retrieval.md.
-    private static let spokenToLeast = 0.45
+    private static let spokenToLeast = 0.5
     private static let answerMax = 420
 
     private static func respond(to question: Question, _ voice: TurnVoice) async throws {
