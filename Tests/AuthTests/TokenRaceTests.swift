@@ -22,9 +22,10 @@ import Testing
         return try #require(try row?.decode("at", as: Instant.self))
     }
 
-    /// Returns when another connection waits for a lock, or after two seconds.
+    /// Returns when another connection waits for a lock; false after twenty seconds, which a busy machine may need to send
+    /// a request.
     private static func waitForSomebodyWaiting(_ tx: borrowing Transaction) async throws -> Bool {
-        for _ in 0..<100 {
+        for _ in 0..<1_000 {
             let row = try await tx.queryOne(
                 """
                 SELECT pg_sleep(0.02)::text AS slept, (SELECT count(*)::int FROM pg_stat_activity
