@@ -37,30 +37,30 @@ struct Accounts: Sendable {
     struct Opened: Sendable {
         var session: SessionID
         var refresh: String
-        var workspaces: [WorkspaceID: WorkspaceRole]
+        var memberships: AccountStore.Memberships
     }
 
     /// Opens a session inside the transaction that proved who the person is.
     func openSession(
-        for account: Account, from client: ClientInfo, _ workspaces: [WorkspaceID: WorkspaceRole],
-        _ tx: borrowing Transaction
-    ) -> Opened {
+        for account: Account, from client: ClientInfo, _ tx: borrowing Transaction
+    ) async throws -> Opened {
+        let memberships = try await AccountStore.memberships(of: account.id, tx)
         let session = SessionID()
         let refresh = Digest.randomToken(bytes: 32)
         SessionStore.open(
             session, of: account.id, from: client, refresh: Digest.sha256(Array(refresh.utf8)),
             lifetime: settings.sessionLifetime, tx)
-        return Opened(session: session, refresh: refresh, workspaces: workspaces)
+        return Opened(session: session, refresh: refresh, memberships: memberships)
     }
 
     /// `{access, refresh, token_type, expires_in, user}`: what log-in, register and refresh answer.
     func answer(_ account: Account, _ opened: Opened) async throws -> TokenAnswer {
-        let now = Instant.now()
+        let issued = opened.memberships.readAt
         let access = try await keys.sign(
             Claims(
                 subject: account.id, role: account.role, staff: account.isStaff, session: opened.session,
-                workspaces: opened.workspaces, issuer: settings.issuer, audience: settings.audience, issuedAt: now,
-                expires: now + settings.accessLifetime))
+                workspaces: opened.memberships.roles, issuer: settings.issuer, audience: settings.audience,
+                issuedAt: issued, expires: issued + settings.accessLifetime))
         return TokenAnswer(
             access: access, refresh: opened.refresh, expiresIn: settings.accessLifetime.components.seconds,
             user: account)

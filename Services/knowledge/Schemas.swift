@@ -78,6 +78,12 @@ enum Schemas {
                         The share of the question's words and meanings that occur, rare ones counting more; with \
                         EMBEDDINGS_URL the mean of that and of the vectors' cosine. The order also counts where and how \
                         often they occur, so it need not fall from result to result.
+                        """),
+                    .required(
+                        "coverage", .number(min: 0, max: 1),
+                        """
+                        The share of the question's words that the passage has or says otherwise, rare ones counting more, \
+                        also those no entry knows. Below about 0.5 it is more likely about something else.
                         """)),
                 max: Question.limitMax)))
 

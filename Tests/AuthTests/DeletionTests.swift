@@ -48,6 +48,12 @@ import Testing
             let left = try await rig.database.query("SELECT user_id FROM deletions")
             #expect(left.isEmpty)
             #expect(try await rig.personal.deleteOneDue() == false)
+            let trail = try await rig.database.query("SELECT action, actor_id FROM audit ORDER BY at, id")
+            #expect(
+                try trail.map { try $0.decode("action", as: String.self) } == [
+                    "users.deletion_planned", "users.deletion_cancelled",
+                ])
+            #expect(try trail.allSatisfy { try $0.decode("actor_id", as: UserID?.self) == ann.id })
         }
     }
 
@@ -99,7 +105,8 @@ import Testing
             for subject in [ErasureSubject.user(ann.id), .workspace(ann.workspace)] {
                 try await Leftovers.erase(subject, steps: [], program: "auth", rig.database)
             }
-            let known: Set = ["erasures", "erasure_requests", "revocations"]
+            // The trail keeps what was done, by whom as a number only.
+            let known: Set = ["audit", "erasures", "erasure_requests", "revocations"]
             for needle in [ann.email, "ann Uncommon", "+14155550199", "ann's workspace"] {
                 let left = try await Leftovers.tables(holding: needle, except: [], rig.database)
                 #expect(needle == "+14155550199" || left.isEmpty, "\(needle) is still in \(left)")

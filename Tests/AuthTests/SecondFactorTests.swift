@@ -41,7 +41,7 @@ import Testing
         OneTimeCode.code(secret: try #require(decodeBase32(secret)), step: step)
     }
 
-    private static func decodeBase32(_ text: String) -> [UInt8]? {
+    static func decodeBase32(_ text: String) -> [UInt8]? {
         var bits = 0
         var held = 0
         var bytes: [UInt8] = []

@@ -187,7 +187,10 @@ import Testing
                 """)
             #expect(try await ReportJobStore.claim(JobID(), fixture.database) == nil)
             try await ReportJobStore.tidy(fixture.database)
-            #expect(try await fixture.client.get(url).json().object?["status"]?.string == "failed")
+            let failed = try await fixture.client.get(url).json().object
+            #expect(failed?["status"]?.string == "failed" && failed?["error"]?.string?.isEmpty == false)
+            let left = try await fixture.database.queryOne("SELECT count(*)::int AS n FROM report_parts")
+            #expect(try left?["n"] == 0, "what there was of its file is gone")
         }
     }
 

@@ -171,6 +171,27 @@ import Testing
         #expect(!first.failed)
     }
 
+    @Test func `what is said in other words is an answer where the knowledge base says it speaks to the question`()
+        async throws
+    {
+        var found = passages
+        found.swapAt(0, 1)
+        found[0].coverage = 0.6
+        found[1].coverage = 0.1
+        let voice = try await answer("Could I have my money back?", passages: found)
+        #expect(!voice.failed && voice.citations.map(\.entry) == [2] && voice.confidence == 0.6)
+        #expect(voice.sent.contains("A refund takes five working days."))
+        // What is found first counts, although another one shares a word.
+        let order = try await answer("The money, in the morning?", passages: found)
+        #expect(order.citations.map(\.entry) == [2])
+        found[0].coverage = 0.4
+        let doubtful = try await answer("Could I have my money back?", passages: found)
+        #expect(doubtful.failed && doubtful.citations.isEmpty)
+        // One word of three in common is no answer where the knowledge base was asked.
+        let morning = try await answer("Does the violin teacher come in the morning?", passages: found)
+        #expect(morning.failed)
+    }
+
     @Test func `what is not known is said so`() async throws {
         let voice = try await answer("Do you repair violins in Vienna?", passages: passages)
         #expect(voice.failed)

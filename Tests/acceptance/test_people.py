@@ -1,14 +1,18 @@
 """Document 001's users and blacklist, and the audit trail, through the gateway."""
 
 import secrets
+import threading
 import time
 
 import pytest
 import requests
+from websockets.exceptions import WebSocketException
 
 from outside.carrier import Call
+from outside.mail import VERIFY, mail_to, token_in
 from outside.people import PASSWORD, Person, bad_fields, checked, error_code, unique, unique_number
 from outside.platform import eventually
+from outside.stream import Stream
 
 USERS = "/api/users/users/"
 BLACKLIST = "/api/users/blacklist/"
@@ -128,6 +132,84 @@ def test_a_suspended_person_is_out_within_a_second_sockets_too(platform, staff, 
     assert wrong.status_code == 401
     checked(staff.ask("PATCH", of(owner, "change_status/"), {"status": "active"}), 200)
     assert log_in(platform, owner).status_code == 200
+
+
+# One of each program, and the gateway's own.
+EVERYWHERE = ["/api/users/users/me/", "/api/auth/sessions/", "/api/subscriptions/current/", "/api/v1/calls",
+              "/api/v1/analytics/qa", "/api/v1/knowledge", "/api/agents/agents/", "/api/dashboard/user/profile/"]
+
+
+def test_no_token_says_an_old_role_a_second_after_it_changed(platform, admin, owner):
+    """While devices refresh and open sockets as fast as they can."""
+    devices = [owner] + [Person.logged_in(platform, owner.email, PASSWORD) for _ in range(3)]
+    stop, tokens, sockets, failures = threading.Event(), [], [], []
+
+    def refreshes(device: Person) -> None:
+        while not stop.is_set():
+            answer = requests.post(platform.url + "/api/auth/refresh/", json={"refresh": device.refresh_token}, timeout=20)
+            if answer.status_code != 200:
+                failures.append(answer.text)
+                return
+            device.take(answer.json())
+            tokens.append((device.claims["role"], device.token))
+            if len(sockets) < 40 and secrets.randbelow(4) == 0:
+                try:
+                    sockets.append((device.claims["role"], Stream(device)))
+                except (OSError, WebSocketException):
+                    pass  # cut before it was open
+
+    workers = [threading.Thread(target=refreshes, args=[device]) for device in devices]
+    for worker in workers:
+        worker.start()
+    try:
+        for turn in range(15):
+            role = "agent" if turn % 2 == 0 else "user"
+            checked(admin.ask("PATCH", of(owner), {"role": role}), 200)
+            time.sleep(0.1)
+    finally:
+        stop.set()
+        for worker in workers:
+            worker.join()
+    # What was being answered when the last change was, counts as made by then.
+    time.sleep(WITHIN)
+    assert failures == [] and {role for role, _ in tokens} == {"agent", "user"}
+    old = [token for role, token in tokens if role != "agent"]
+    passed = []
+    for token in old:
+        for path in EVERYWHERE:
+            answer = requests.get(platform.url + path, headers={"Authorization": f"Bearer {token}"}, timeout=20)
+            if answer.status_code != 401:
+                passed.append(f"{path}: {answer.status_code}")
+    assert passed == [], f"of {len(old)} tokens"
+    for role, stream in sockets:
+        if role != "agent":
+            assert stream.wait_for_close(WITHIN) == 4401
+        stream.close()
+    assert owner.renew(cut=False).get("/api/users/users/me/")["role"] == "agent"
+
+
+def test_another_address_is_confirmed_and_the_old_one_told(platform, owner, admin):
+    new = f"{unique('new')}@example.com"
+    checked(owner.ask("PATCH", "/api/users/users/me/", {"email": new}), 200)
+    told = mail_to(platform, owner.email, "Your account has another e-mail address")
+    assert new not in told.get_content()
+    token = token_in(mail_to(platform, new, VERIFY))
+    confirmed = requests.post(platform.url + "/api/auth/verify-email/", json={"token": token}, timeout=20)
+    assert confirmed.status_code == 200 and owner.get("/api/users/users/me/")["is_verified"] is True
+    line = admin.get(AUDIT, actor=owner.user["id"])["results"][0]
+    assert line["action"] == "users.updated" and line["after"]["email"] == new and line["before"]["email"] == owner.email
+
+
+def test_what_one_changes_about_logging_in_is_in_the_trail(owner, admin):
+    made = owner.post("/api/auth/api-keys/", {"name": "nightly", "scopes": ["calls:read"]}, 201)
+    checked(owner.ask("DELETE", f"/api/auth/api-keys/{made['id']}/"), 204)
+    owner.post("/api/dashboard/user/change-password/", {"current_password": PASSWORD, "new_password": PASSWORD + "!"})
+    lines = admin.get(AUDIT, actor=owner.user["id"], action="sign_in")["results"]
+    assert [line["action"] for line in lines] == [
+        "sign_in.password_changed", "sign_in.api_key_revoked", "sign_in.api_key_made"]
+    assert all(line["address"] and line["user_agent"] and line["request_id"] for line in lines)
+    assert lines[2]["thing"] == "api_key" and lines[2]["thing_id"] == made["id"]
+    assert made["key"] not in str(lines) and PASSWORD not in str(lines)
 
 
 # ---- the blacklist

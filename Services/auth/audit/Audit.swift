@@ -3,7 +3,8 @@ import Messaging
 import Postgres
 import Shared
 
-/// The trail of administrative changes: who did what to what, when, from where, and what it was before and after.
+/// The trail of administrative changes, and of what people change about how they log in: who did what to what, when, from
+/// where, and what it was before and after.
 ///
 /// Recorded in the transaction that makes the change, so there is no change without its line and no line without its
 /// change. Lines are never changed or removed; the database refuses it (`audit_stays`).
@@ -11,6 +12,7 @@ enum Audit {
     /// What a line is about.
     enum Thing: String, CaseIterable, Sendable {
         case user, member, workspace, invitation, blacklist
+        case apiKey = "api_key"
     }
 
     /// Who acts, and from where.
@@ -91,6 +93,12 @@ enum Audit {
 }
 
 extension Audit.Actor {
+    /// Whoever has shown that they are this person, by a password or by a link that went to their mailbox, but has no session.
+    init(_ account: Account, _ client: ClientInfo, request: String?) {
+        self.init(
+            user: account.id, role: account.role.rawValue, session: nil, apiKey: nil, client: client, request: request)
+    }
+
     /// Whoever sent the request.
     /// - Throws: 401 without a token.
     init(_ request: Request) throws(Problem) {

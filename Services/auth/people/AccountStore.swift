@@ -98,14 +98,42 @@ enum AccountStore {
         try await database.queryOne("SELECT \(fragment: columns) FROM users u WHERE u.id = \(id)").map(account)
     }
 
-    /// A person's roles, by workspace.
-    static func memberships(
-        of user: UserID, _ tx: borrowing Transaction
-    ) async throws -> [WorkspaceID: WorkspaceRole] {
-        let rows = try await tx.query("SELECT workspace_id, role FROM memberships WHERE user_id = \(user)")
-        var found: [WorkspaceID: WorkspaceRole] = [:]
-        for row in rows { found[try row["workspace_id"]] = try row["role"] }
+    /// What a token says of a person beside who they are.
+    struct Memberships: Sendable {
+        var roles: [WorkspaceID: WorkspaceRole] = [:]
+        /// The database's time when they were read. A token that says so is issued then and not later, so a change that had
+        /// to wait for it refuses it.
+        var readAt: Instant
+    }
+
+    /// The roles of a person who is held, by workspace.
+    static func memberships(of user: UserID, _ tx: borrowing Transaction) async throws -> Memberships {
+        let rows = try await tx.query(
+            """
+            SELECT clock_timestamp() AS at, m.workspace_id, m.role
+            FROM (VALUES (1)) AS always LEFT JOIN memberships m ON m.user_id = \(user)
+            """)
+        guard let first = rows.first else { throw Problem(.internalError) }
+        var found = Memberships(readAt: try first["at"])
+        for row in rows {
+            guard let workspace = try row.decode("workspace_id", as: WorkspaceID?.self) else { continue }
+            found.roles[workspace] = try row["role"]
+        }
         return found
+    }
+
+    /// The person, held until the transaction ends: nobody changes what a token is about to say of them. Nil when the
+    /// password is another one by now.
+    static func hold(
+        _ user: UserID, _ password: Passwords.Hash, _ tx: borrowing Transaction
+    ) async throws -> Account? {
+        // Not a shared lock: who logs in is written to as well, and two who do so at once would wait for each other.
+        try await tx.queryOne(
+            """
+            SELECT \(fragment: columns) FROM users u WHERE u.id = \(user) AND u.password_hash = \(password.text)
+            FOR NO KEY UPDATE
+            """
+        ).map(account)
     }
 
     /// Makes an existing person an admin with this password; nil when there is none with the address.

@@ -50,7 +50,7 @@ extension Accounts {
         try await database.transaction { (tx: borrowing Transaction) in
             let concerned = try await concerned(by: entry, principal, tx)
             try await BlacklistStore.insert(entry, tx)
-            cutOff(concerned, tx)
+            try await cutOff(concerned, tx)
             if kind == .user, let id = concerned.first, let account = try await UserStore.lock(id, tx) {
                 tx.publish(UserEvent.blacklisted(account.snapshot))
             }
@@ -106,7 +106,7 @@ extension Accounts {
             // What had run out and blocks again, blocks whoever has come in since.
             let concerned = before.isActive ? [] : try await concerned(by: after, principal, tx)
             BlacklistStore.save(&after, tx)
-            cutOff(concerned, tx)
+            try await cutOff(concerned, tx)
             Audit.record(
                 "blacklist.changed", .blacklist, known.id.text, workspace: known.workspace, before: before,
                 after: after,

@@ -60,8 +60,9 @@ extension Accounts {
             try await UserStore.save(&after, tx)
             tx.publish(UserEvent.updated(after.snapshot))
             // What their tokens say of them is no longer true.
-            if after.role != before.role || after.isStaff != before.isStaff { cutOff([id], tx) }
-            if principal.user != id || after.email != before.email {
+            if after.role != before.role || after.isStaff != before.isStaff { try await cutOff([id], tx) }
+            try await tellAddresses(before, after, tx)
+            if principal.user != id || after.logsInOtherwise(than: before) {
                 Audit.record("users.updated", .user, id.text, before: before, after: after, by: actor, tx)
             }
             return after
@@ -92,7 +93,7 @@ extension Accounts {
             try await UserStore.save(&after, tx)
             if status != .active {
                 UserStore.endSessions(of: id, reason: "the account's status changed", tx)
-                cutOff([id], tx)
+                try await cutOff([id], tx)
             }
             tx.publish(UserEvent.updated(after.snapshot))
             let was: JSONObject = ["status": .string(before.status.rawValue)]

@@ -15,6 +15,9 @@ extension Accounts {
         let hash = try await passwords.hash(password)
         return try await database.transaction { tx in
             if let (account, changed) = try await AccountStore.promote(email, hash, tx) {
+                // Whoever was logged in as the one they were, perhaps with an address that is not theirs, is no admin by that.
+                try await endSessions(of: account.id, reason: "made an admin", tx)
+                try await cutOff([account.id], tx)
                 tx.publish(UserEvent.updated(account.snapshot))
                 Audit.record("users.promoted", .user, account.id.text, after: account, by: .command, tx)
                 return changed

@@ -55,6 +55,18 @@ enum UserStore {
             """)
     }
 
+    /// Locks people against being given a token until the transaction ends. Returns the database's time once they are, which
+    /// every token given them before is older than.
+    static func hold(_ users: [UserID], _ tx: borrowing Transaction) async throws -> Instant {
+        let row = try await tx.queryOne(
+            """
+            SELECT clock_timestamp() AS at, count(*) AS n FROM (
+                SELECT id FROM users WHERE id = ANY (\(users)) ORDER BY id FOR NO KEY UPDATE) AS held
+            """)
+        guard let row else { throw Problem(.internalError) }
+        return try row["at"]
+    }
+
     /// Remembers that access tokens issued up to `at` no longer count.
     static func revoke(_ users: [UserID], at: Instant, until: Instant, _ tx: borrowing Transaction) {
         tx.enqueue(

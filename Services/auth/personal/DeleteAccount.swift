@@ -1,6 +1,5 @@
 import HTTP
 import Messaging
-import Passwords
 import Postgres
 import Runtime
 import Shared
@@ -14,16 +13,16 @@ extension Personal {
         let password = form.string("password", max: PasswordRule.lengthMax, trimmed: false)
         if form.bool("confirm") != true { form.fail("confirm", "must be true: this deletes the account and its data") }
         try form.finish()
-        let hash = try await DeletionStore.password(of: principal.user, database)
-        guard try await accounts.passwords.matches(password, hash) else {
-            throw Problem.validation("password", "is not your password")
-        }
+        _ = try await accounts.confirm(principal, password)
         let deletesAt = Instant.now() + policy.grace
+        let actor = try Audit.Actor(request)
         try await database.transaction { (tx: borrowing Transaction) in
             let account = try await lockDeletable(principal.user, tx)
             try await DeletionStore.plan(account.id, at: deletesAt, tx)
             try await endSessions(of: account.id, reason: "the account is being deleted", tx)
             accounts.send(.deletionPlanned(at: deletesAt), to: account.email, of: account.id, tx)
+            let day: JSONObject = ["deletes_at": .string(deletesAt.iso)]
+            Audit.record("users.deletion_planned", .user, account.id.text, after: day, by: actor, tx)
         }
         return .json(202) { json in
             json.object { json in
@@ -91,18 +90,18 @@ extension Personal {
     /// Ends every session, here and in the programs that hold its tokens for good; tokens that came from keys have none.
     private func endSessions(of user: UserID, reason: String, _ tx: borrowing Transaction) async throws {
         try await accounts.endSessions(of: user, reason: reason, tx)
-        accounts.cutOff([user], tx)
+        try await accounts.cutOff([user], tx)
     }
 }
 
 extension Accounts {
     /// What somebody hears who has just proved who they are, if their account is being deleted; called by whatever logs
     /// people in, before it opens a session.
-    /// - Parameter cancels: they said `cancel_deletion: true`.
+    /// - Parameter canceller: who said `cancel_deletion: true`; nil when nobody did.
     /// - Throws: 403 with the day and what to do, unless they take it back.
-    func settleDeletion(of account: Account, cancels: Bool) async throws {
+    func settleDeletion(of account: Account, canceller: Audit.Actor? = nil) async throws {
         guard let deletesAt = try await DeletionStore.date(of: account.id, database) else { return }
-        guard cancels else {
+        guard let canceller else {
             throw Problem(
                 .forbidden,
                 "This account will be deleted on \(deletesAt.iso). To keep it, log in again with cancel_deletion: true.",
@@ -111,6 +110,7 @@ extension Accounts {
         try await database.transaction { (tx: borrowing Transaction) in
             try await DeletionStore.cancel(account.id, tx)
             send(.deletionCancelled, to: account.email, of: account.id, tx)
+            Audit.record("users.deletion_cancelled", .user, account.id.text, by: canceller, tx)
         }
     }
 }

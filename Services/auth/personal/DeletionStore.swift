@@ -1,16 +1,9 @@
 import Messaging
-import Passwords
 import Postgres
 import Shared
 
 /// The SQL of accounts that go.
 enum DeletionStore {
-    static func password(of user: UserID, _ database: Database) async throws -> Passwords.Hash? {
-        try await database.queryOne("SELECT password_hash FROM users WHERE id = \(user)").map {
-            Passwords.Hash(text: try $0["password_hash"])
-        }
-    }
-
     /// When the account is to be deleted; nil when it is not.
     static func date(of user: UserID, _ database: Database) async throws -> Instant? {
         try await database.queryOne("SELECT deletes_at FROM deletions WHERE user_id = \(user)").map {

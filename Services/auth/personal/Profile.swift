@@ -53,11 +53,22 @@ extension Personal {
         var form = try await request.form()
         let change = Self.change(&form, whole: whole)
         try form.finish()
+        let actor = try Audit.Actor(request)
         try await database.transaction { (tx: borrowing Transaction) in
-            guard let account = try await ProfileStore.change(principal.user, change, tx) else {
+            guard let before = try await UserStore.lock(principal.user, tx) else {
                 throw Problem.notFound(.userNotFound)
             }
-            tx.publish(UserEvent.updated(account.snapshot))
+            if let email = change.email, email.folded != before.email.folded {
+                try await accounts.requireUnblocked(email, tx)
+            }
+            guard let after = try await ProfileStore.change(principal.user, change, tx) else {
+                throw Problem.notFound(.userNotFound)
+            }
+            tx.publish(UserEvent.updated(after.snapshot))
+            try await accounts.tellAddresses(before, after, tx)
+            if after.logsInOtherwise(than: before) {
+                Audit.record("users.updated", .user, after.id.text, before: before, after: after, by: actor, tx)
+            }
         }
         return .json(200, try await profile(of: principal.user))
     }

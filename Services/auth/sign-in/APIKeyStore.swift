@@ -35,7 +35,7 @@ enum APIKeyStore {
             SELECT \(fragment: AccountStore.columns), k.id AS key_id, k.user_id, k.name, k.prefix, k.scopes, k.expires_at,
                 k.last_used_at, k.created_at AS key_created_at
             FROM api_keys k JOIN users u ON u.id = k.user_id
-            WHERE k.digest = \(digest) AND (k.expires_at IS NULL OR k.expires_at > now())
+            WHERE k.digest = \(digest) AND (k.expires_at IS NULL OR k.expires_at > now()) FOR SHARE OF u
             """)
         guard let row else { return nil }
         let key = APIKey(
@@ -50,8 +50,11 @@ enum APIKeyStore {
         return (key, try AccountStore.account(row))
     }
 
-    static func remove(_ id: APIKeyID, of user: UserID, _ tx: borrowing Transaction) async throws -> Bool {
-        try await tx.execute("DELETE FROM api_keys WHERE id = \(id) AND user_id = \(user)") == 1
+    /// The key that is no more; nil when the person has none with this id.
+    static func remove(_ id: APIKeyID, of user: UserID, _ tx: borrowing Transaction) async throws -> APIKey? {
+        try await tx.queryOne(
+            "DELETE FROM api_keys k WHERE k.id = \(id) AND k.user_id = \(user) RETURNING \(fragment: columns)"
+        ).map(key)
     }
 
     static func revoke(_ id: APIKeyID, at: Instant, until: Instant, _ tx: borrowing Transaction) {

@@ -24,6 +24,14 @@ struct APIKey: Sendable, JSONWritable {
         json.object { json in writeFields(to: &json) }
     }
 
+    /// What the audit trail keeps of it.
+    var trace: JSONObject {
+        [
+            "user": .string(user.text), "name": .string(name), "scopes": .array(scopes.map(JSON.string)),
+            "expires_at": expiresAt.map { JSON.string($0.iso) } ?? .null,
+        ]
+    }
+
     func writeFields(to json: inout JSONWriter) {
         json.field("id", id)
         json.field("name", name)
@@ -69,10 +77,12 @@ extension Accounts {
         let key = APIKey(
             id: APIKeyID(), user: principal.user, name: name, prefix: String(secret.prefix(9)),
             scopes: Set(scopes ?? []).sorted(), expiresAt: expires, createdAt: .now())
+        let actor = try Audit.Actor(request)
         try await database.transaction { tx in
             guard try await APIKeyStore.insert(key, APIKey.digest(secret), max: Self.keysMax, tx) else {
                 throw Problem.conflict("You have \(Self.keysMax) keys; remove one that is not used.")
             }
+            Audit.record("sign_in.api_key_made", .apiKey, key.id.text, after: key.trace, by: actor, tx)
         }
         return .json(201) { json in
             json.object { json in
@@ -110,10 +120,12 @@ extension Accounts {
         let id = try request.pathID("key_id", as: APIKeyID.self, or: .keyNotFound)
         let now = Instant.now()
         let until = now + settings.accessLifetime
+        let actor = try Audit.Actor(request)
         try await database.transaction { tx in
-            guard try await APIKeyStore.remove(id, of: principal.user, tx) else {
+            guard let key = try await APIKeyStore.remove(id, of: principal.user, tx) else {
                 throw Problem.notFound(.keyNotFound)
             }
+            Audit.record("sign_in.api_key_revoked", .apiKey, id.text, before: key.trace, by: actor, tx)
             APIKeyStore.revoke(id, at: now, until: until, tx)
             tx.publish(RevocationEvent(kind: .key, id: id.text, at: now, until: until))
         }

@@ -38,10 +38,12 @@ extension Accounts {
             throw Problem.validation("new_password", complaint)
         }
         let hash = try await passwords.hash(new)
+        let actor = try Audit.Actor(request)
         try await database.transaction { tx in
             PasswordStore.set(hash, of: account.id, tx)
             try await endSessions(of: account.id, except: principal.session, reason: "password changed", tx)
             send(.passwordChanged, to: account.email, of: account.id, tx)
+            Audit.record("sign_in.password_changed", .user, account.id.text, by: actor, tx)
         }
         return Self.said("Your password is changed; your other sessions have ended.")
     }

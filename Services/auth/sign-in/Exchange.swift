@@ -27,40 +27,43 @@ extension Accounts {
     }
 
     private func claims(key: String) async throws -> Claims {
-        let found = try await database.transaction { tx -> (APIKey, Account, [WorkspaceID: WorkspaceRole])? in
+        let found = try await database.transaction { tx -> (APIKey, Account, AccountStore.Memberships)? in
             guard let (key, account) = try await APIKeyStore.use(APIKey.digest(key), tx) else { return nil }
+            try await requireGoodStanding(account, tx)
             return (key, account, try await AccountStore.memberships(of: account.id, tx))
         }
-        guard let (key, account, workspaces) = found else { throw Problem.unauthorized("This API key is not valid.") }
-        try await requireGoodStanding(account)
-        try await settleDeletion(of: account, cancels: false)
-        let now = Instant.now()
+        guard let (key, account, memberships) = found else {
+            throw Problem.unauthorized("This API key is not valid.")
+        }
+        try await settleDeletion(of: account)
+        let issued = memberships.readAt
+        let expires = issued + settings.accessLifetime
         return Claims(
-            subject: account.id, role: account.role, staff: account.isStaff, workspaces: workspaces,
-            issuer: settings.issuer, audience: settings.audience, issuedAt: now,
-            expires: min(now + settings.accessLifetime, key.expiresAt ?? now + settings.accessLifetime),
+            subject: account.id, role: account.role, staff: account.isStaff, workspaces: memberships.roles,
+            issuer: settings.issuer, audience: settings.audience, issuedAt: issued,
+            expires: min(expires, key.expiresAt ?? expires),
             scopes: key.scopes.contains("*") ? ["*"] : key.scopes, apiKey: key.id)
     }
 
     /// HTTP Basic has no place for a code: an account with a second factor is not opened by a password alone.
     private func claims(basic login: String, _ password: String, _ client: ClientInfo) async throws -> Claims {
-        let account: Account
-        do { account = try await authenticate(login, password, nil, from: client) } catch let problem as Problem
+        let known: AccountStore.Credentials
+        do { known = try await authenticate(login, password, nil, from: client) } catch let problem as Problem
             where problem.code == .secondFactorRequired
         {
             throw Problem.unauthorized("This account has a second factor: log in, or use an API key.")
         }
-        try await settleDeletion(of: account, cancels: false)
-        let (session, workspaces) = try await database.transaction { tx in
+        try await settleDeletion(of: known.account)
+        let (account, session, memberships) = try await database.transaction { tx in
+            let account = try await hold(known, tx)
             let session = try await SessionStore.basic(
                 of: account.id, from: client, lifetime: Self.basicLifetime, tx)
-            return (session, try await AccountStore.memberships(of: account.id, tx))
+            return (account, session, try await AccountStore.memberships(of: account.id, tx))
         }
-        let now = Instant.now()
         return Claims(
-            subject: account.id, role: account.role, staff: account.isStaff, session: session, workspaces: workspaces,
-            issuer: settings.issuer, audience: settings.audience, issuedAt: now,
-            expires: now + settings.accessLifetime)
+            subject: account.id, role: account.role, staff: account.isStaff, session: session,
+            workspaces: memberships.roles, issuer: settings.issuer, audience: settings.audience,
+            issuedAt: memberships.readAt, expires: memberships.readAt + settings.accessLifetime)
     }
 
     /// How long a place that uses HTTP Basic stands among one's sessions after its last request.

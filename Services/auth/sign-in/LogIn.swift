@@ -17,40 +17,54 @@ extension Accounts {
         let cancelsDeletion = form.optionalBool("cancel_deletion", default: false)
         try form.finish()
         let client = ClientInfo(request)
-        let account = try await authenticate(login, password, factor, from: client)
-        try await settleDeletion(of: account, cancels: cancelsDeletion)
-        let opened = try await database.transaction { tx in
-            let workspaces = try await AccountStore.memberships(of: account.id, tx)
-            return openSession(for: account, from: client, workspaces, tx)
+        let known = try await authenticate(login, password, factor, from: client)
+        let person = Audit.Actor(known.account, client, request: request.id)
+        try await settleDeletion(of: known.account, canceller: cancelsDeletion ? person : nil)
+        let (account, opened) = try await database.transaction { tx in
+            let account = try await hold(known, tx)
+            return (account, try await openSession(for: account, from: client, tx))
         }
         return .json(200, try await answer(account, opened))
     }
+
+    /// The person as they are now: checking a password takes a while, in which an account may be closed, its role or its
+    /// password changed, and its sessions ended, with this one not yet among them.
+    /// - Throws: 401 when the password is another one by now, 403 for an account that may not be used any more.
+    func hold(_ known: AccountStore.Credentials, _ tx: borrowing Transaction) async throws -> Account {
+        guard let account = try await AccountStore.hold(known.account.id, known.password, tx) else {
+            throw Self.noSuchAccount
+        }
+        try await requireGoodStanding(account, tx)
+        return account
+    }
+
+    private static var noSuchAccount: Problem { .unauthorized("No active account with these credentials.") }
 
     /// The person with this login, password and, if they have one, second factor.
     /// - Throws: 401 for anyone else, 429 for who has failed too often, 403 for an account that may not be used.
     func authenticate(
         _ login: String, _ password: String, _ factor: SecondFactor?, from client: ClientInfo
-    ) async throws -> Account {
+    ) async throws -> AccountStore.Credentials {
         let known = try await AccountStore.credentials(login, from: client, database)
-        var refusal = Problem.unauthorized("No active account with these credentials.")
-        let account = try await throttle.watch(throttled(login, known, client)) { () -> Account? in
+        var refusal = Self.noSuchAccount
+        let proven = try await throttle.watch(throttled(login, known, client)) { () -> AccountStore.Credentials? in
             let matches = try await passwords.matches(password, known?.password)
             guard matches, let known else { return nil }
-            guard let secret = known.secondFactor else { return known.account }
+            guard let secret = known.secondFactor else { return known }
             // The password was right, so this is no guess, but it is no log-in either.
             guard let factor else { throw Problem.secondFactorRequired("Send the code of your second factor as well.") }
-            if try await isGood(factor, secret, known) { return known.account }
+            if try await isGood(factor, secret, known) { return known }
             refusal = .secondFactorRequired("This code is not right, too old, or was used before.")
             return nil
         }
-        guard let account else { throw refusal }
-        try await requireGoodStanding(account)
-        if settings.requireVerification, !account.isVerified {
+        guard let proven else { throw refusal }
+        try await requireGoodStanding(proven.account)
+        if settings.requireVerification, !proven.account.isVerified {
             throw Problem(
                 .emailNotVerified,
                 "Confirm your e-mail address first: follow the link in our mail, or ask for another one.")
         }
-        return account
+        return proven
     }
 
     /// A device that is known has a counter of its own; everybody else shares that of their address.

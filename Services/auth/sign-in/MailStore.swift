@@ -74,6 +74,16 @@ enum LinkStore {
         return user
     }
 
+    /// How many of a kind went out for a person within the last hour.
+    static func recent(_ kind: Link.Kind, of user: UserID, _ tx: borrowing Transaction) async throws -> Int {
+        let row = try await tx.queryOne(
+            """
+            SELECT count(*)::int AS n FROM links
+            WHERE user_id = \(user) AND kind = \(kind.rawValue) AND created_at > now() - interval '1 hour'
+            """)
+        return try row?["n"] ?? 0
+    }
+
     /// Whether such a link could be used, for refusing a bad one before work is done for it.
     static func isGood(_ kind: Link.Kind, _ digest: [UInt8], _ database: Database) async throws -> Bool {
         try await database.queryOne(

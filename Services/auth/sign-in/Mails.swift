@@ -10,6 +10,7 @@ enum Mail: Sendable {
     case verify(link: String)
     case reset(link: String)
     case passwordChanged
+    case addressChanged
     case secondFactor(isOn: Bool)
     case deletionPlanned(at: Instant)
     case deletionCancelled
@@ -20,6 +21,7 @@ enum Mail: Sendable {
         case .verify: "Confirm your e-mail address"
         case .reset: "Choose a new password"
         case .passwordChanged: "Your password was changed"
+        case .addressChanged: "Your account has another e-mail address"
         case .secondFactor(true): "Your account asks for a code from now on"
         case .secondFactor(false): "Your account asks for no code any more"
         case .deletionPlanned: "Your account will be deleted"
@@ -34,7 +36,7 @@ enum Mail: Sendable {
         switch self {
         case .verify(let link):
             """
-            Somebody, probably you, made an account with this e-mail address.
+            Somebody, probably you, made an account with this e-mail address or gave it to one.
             Confirm that the address is yours:
 
             \(link)
@@ -55,6 +57,13 @@ enum Mail: Sendable {
             The password of your account was changed just now, and its other sessions were ended.
 
             If it was not you, ask for a new password at once, and look at your sessions and API keys.
+            """
+        case .addressChanged:
+            """
+            Your account has another e-mail address from now on. Nothing more will be sent to this one, and it opens the
+            account no longer.
+
+            If it was not you, somebody else is in your account: ask those who run this service to give it back to you.
             """
         case .secondFactor(true):
             """
@@ -100,7 +109,8 @@ enum Mail: Sendable {
         switch self {
         case .verify: Link.Kind.verify.lifetime
         case .reset: Link.Kind.reset.lifetime
-        case .passwordChanged, .secondFactor, .deletionPlanned, .deletionCancelled: .seconds(2 * 86_400)
+        case .passwordChanged, .addressChanged, .secondFactor, .deletionPlanned, .deletionCancelled:
+            .seconds(2 * 86_400)
         case .invitation: Invitation.lifetime
         }
     }

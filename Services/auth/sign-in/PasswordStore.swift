@@ -47,11 +47,3 @@ enum PasswordStore {
         ).map(AccountStore.account)
     }
 }
-
-extension PasswordStore {
-    static func address(of user: UserID, _ tx: borrowing Transaction) async throws -> EmailAddress? {
-        try await tx.queryOne("SELECT email FROM users WHERE id = \(user)").flatMap {
-            EmailAddress(try $0.decode("email", as: String.self))
-        }
-    }
-}

@@ -30,8 +30,8 @@ extension Accounts {
             case .fresh(let session, let account), .twin(let session, let account):
                 // Thrown, so the token is not spent: it works again once the account does.
                 try await requireGoodStanding(account, tx)
-                let workspaces = try await AccountStore.memberships(of: account.id, tx)
-                return .renewed(account, Opened(session: session, refresh: next, workspaces: workspaces))
+                let memberships = try await AccountStore.memberships(of: account.id, tx)
+                return .renewed(account, Opened(session: session, refresh: next, memberships: memberships))
             case .reused(let session):
                 end(session, reason: "refresh token used twice", until: until, tx)
                 return .refused(true)
@@ -81,10 +81,12 @@ extension Accounts {
         let everywhere = form.optionalBool("everywhere", default: false)
         try form.finish()
         if everywhere { _ = try request.requireLogin() }
+        let actor = try Audit.Actor(request)
         let until = Instant.now() + settings.accessLifetime
         try await database.transaction { tx in
             if everywhere {
-                try await endSessions(of: principal.user, reason: "logged out everywhere", tx)
+                let ended = try await endSessions(of: principal.user, reason: "logged out everywhere", tx)
+                recordEnd(of: ended, keepsOne: false, by: actor, tx)
                 return
             }
             var session = principal.session

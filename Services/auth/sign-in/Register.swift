@@ -44,7 +44,7 @@ extension Accounts {
             announce(account, workspace, tx)
             sendLink(.verify, to: account.email, of: account.id, tx)
             if settings.requireVerification { return (account, Opened?.none) }
-            return (account, openSession(for: account, from: client, [workspace.id: .owner], tx))
+            return (account, try await openSession(for: account, from: client, tx))
         }
         if let opened { return .json(201, try await answer(account, opened)) }
         return .json(201) { json in

@@ -6,7 +6,7 @@ import Shared
 
 extension Accounts {
     /// Links of one kind that go to one account within an hour: a stranger cannot fill somebody's letter box.
-    private static let linksMax = 5
+    static let linksMax = 5
 
     /// `POST /api/auth/password/reset/` with `{email}`: the same answer and the same work whoever has the address.
     func requestReset(_ request: Request) async throws -> Response {
@@ -48,6 +48,7 @@ extension Accounts {
             throw Problem.validation("new_password", complaint)
         }
         let hash = try await passwords.hash(password)
+        let (client, id) = (ClientInfo(request), request.id)
         let done = try await database.transaction { tx in
             guard let user = try await LinkStore.use(.reset, digest, tx) else { return false }
             // Who can read the address's mail has the address.
@@ -55,8 +56,12 @@ extension Accounts {
             if let verified { tx.publish(UserEvent.updated(verified.snapshot)) }
             PasswordStore.set(hash, of: user, tx)
             try await endSessions(of: user, reason: "password reset", tx)
-            if let address = try await PasswordStore.address(of: user, tx) {
-                send(.passwordChanged, to: address, of: user, tx)
+            if let account = try await UserStore.lock(user, tx) {
+                send(.passwordChanged, to: account.email, of: user, tx)
+                Audit.record(
+                    "sign_in.password_reset", .user, user.text,
+                    by: Audit.Actor(account, client, request: id), tx
+                )
             }
             return true
         }

@@ -84,12 +84,14 @@ extension Accounts {
         }
         guard let step else { throw Problem.validation("otp", "is not the code your telephone shows now") }
         let codes = (0..<RecoveryCode.count).map { _ in RecoveryCode.make() }
+        let actor = try Audit.Actor(request)
         let isFirst = try await database.transaction { tx in
             guard let address = try await SecondFactorStore.confirm(step: step, of: principal.user, tx) else {
                 return false
             }
             replaceRecoveryCodes(codes, of: principal.user, tx)
             send(.secondFactor(isOn: true), to: address, of: principal.user, tx)
+            Audit.record("sign_in.second_factor_added", .user, principal.user.text, by: actor, tx)
             return true
         }
         guard isFirst else { throw Problem.conflict("It is confirmed already.") }
@@ -101,7 +103,11 @@ extension Accounts {
         let principal = try request.requireLogin()
         try await confirmWithSecondFactor(request, principal)
         let codes = (0..<RecoveryCode.count).map { _ in RecoveryCode.make() }
-        try await database.transaction { tx in replaceRecoveryCodes(codes, of: principal.user, tx) }
+        let actor = try Audit.Actor(request)
+        try await database.transaction { tx in
+            replaceRecoveryCodes(codes, of: principal.user, tx)
+            Audit.record("sign_in.recovery_codes_renewed", .user, principal.user.text, by: actor, tx)
+        }
         return Self.recoveryCodes(codes)
     }
 
@@ -109,9 +115,11 @@ extension Accounts {
     func endSecondFactor(_ request: Request) async throws -> Response {
         let principal = try request.requireLogin()
         let account = try await confirmWithSecondFactor(request, principal)
+        let actor = try Audit.Actor(request)
         try await database.transaction { tx in
             SecondFactorStore.end(of: principal.user, tx)
             send(.secondFactor(isOn: false), to: account.email, of: principal.user, tx)
+            Audit.record("sign_in.second_factor_removed", .user, principal.user.text, by: actor, tx)
         }
         return .empty(204)
     }

@@ -29,7 +29,8 @@ enum SessionStore {
         case unknown
     }
 
-    /// Uses a refresh token. Of any number of simultaneous uses exactly one is `fresh`: the row is locked.
+    /// Uses a refresh token. Of any number of simultaneous uses exactly one is `fresh`: the row is locked. So is the person,
+    /// first, as everywhere: what is changed of them meanwhile is waited for, or waits.
     /// - Parameters:
     ///   - successor: the token that follows this one, as long as it is unused itself the only live one of its session.
     ///   - waited: since the request came.
@@ -42,7 +43,7 @@ enum SessionStore {
                 coalesce(r.used_at >= now() - make_interval(secs => \(waited.inSeconds)), false) AS meanwhile,
                 \(fragment: AccountStore.columns)
             FROM refresh_tokens r JOIN sessions s ON s.id = r.session_id JOIN users u ON u.id = s.user_id
-            WHERE r.digest = \(digest) FOR UPDATE OF r, s
+            WHERE r.digest = \(digest) FOR SHARE OF u FOR UPDATE OF r, s
             """)
         guard let row, try !row.decode("over", as: Bool.self) else { return .unknown }
         let session: SessionID = try row["session_id"]

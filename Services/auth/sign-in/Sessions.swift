@@ -45,11 +45,20 @@ extension Accounts {
     /// `DELETE /api/auth/sessions/`: ends all but this one.
     func endOtherSessions(_ request: Request) async throws -> Response {
         let principal = try request.requireLogin()
+        let actor = try Audit.Actor(request)
         let ended = try await database.transaction { tx in
-            try await endSessions(
+            let ended = try await endSessions(
                 of: principal.user, except: principal.session, reason: "ended by its owner", tx)
+            recordEnd(of: ended, keepsOne: true, by: actor, tx)
+            return ended
         }
         return .json(200) { json in json.object { $0.field("ended", ended) } }
+    }
+
+    /// Writes down that somebody ended all their sessions, or all but the one they did it in.
+    func recordEnd(of sessions: Int, keepsOne: Bool, by actor: Audit.Actor, _ tx: borrowing Transaction) {
+        let what: JSONObject = ["ended": .int(Int64(sessions)), "kept_current": .bool(keepsOne)]
+        Audit.record("sign_in.sessions_ended", .user, actor.user?.text ?? "", after: what, by: actor, tx)
     }
 }
 

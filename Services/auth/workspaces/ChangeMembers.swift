@@ -61,7 +61,7 @@ extension Accounts {
                 announce(member, in: id, "workspaces.member_added", actor, tx)
                 outcomes.append(Outcome(row, .added, nil, member.role))
             }
-            cutOff(outcomes.filter { $0.result == .added }.compactMap(\.row.id), tx)
+            try await cutOff(outcomes.filter { $0.result == .added }.compactMap(\.row.id), tx)
             return outcomes
         }
         return Self.answer(id, outcomes, done: .added)
@@ -105,7 +105,7 @@ extension Accounts {
                     by: actor, tx)
                 outcomes.append(Outcome(row, .removed, nil))
             }
-            cutOff(outcomes.filter { $0.result == .removed }.compactMap(\.row.id), tx)
+            try await cutOff(outcomes.filter { $0.result == .removed }.compactMap(\.row.id), tx)
             return outcomes
         }
         return Self.answer(id, outcomes, done: .removed)
@@ -136,7 +136,7 @@ extension Accounts {
             after.role = role
             MemberStore.add(user, as: role, to: id, tx)
             announce(after, in: id, "workspaces.member_changed", actor, before: before.role, tx)
-            cutOff([user], tx)
+            try await cutOff([user], tx)
             return after
         }
         return .json(200, member)

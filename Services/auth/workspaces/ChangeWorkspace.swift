@@ -97,7 +97,7 @@ extension Accounts {
             WorkspaceStore.delete(id, tx)
             ErasureBook.open(.workspace(id), tx)
             tx.publish(WorkspaceEvent.deleted(id: id))
-            cutOff(members.map(\.account.id), tx)
+            try await cutOff(members.map(\.account.id), tx)
             Audit.record("workspaces.deleted", .workspace, id.text, workspace: id, before: before, by: actor, tx)
             return before
         }
@@ -133,7 +133,7 @@ extension Accounts {
             if giver == principal.user { after.role = .manager } else if heir == principal.user { after.role = .owner }
             WorkspaceStore.save(&after, tx)
             tx.publish(WorkspaceEvent.updated(after.snapshot))
-            cutOff([heir] + (giver.map { [$0] } ?? []), tx)
+            try await cutOff([heir] + (giver.map { [$0] } ?? []), tx)
             let was: JSONObject = ["owner": .string(giver?.text ?? "")]
             let became: JSONObject = ["owner": .string(heir.text)]
             Audit.record(

@@ -139,7 +139,7 @@ extension Accounts {
                 let member = Member(account: account, role: invitation.role, joinedAt: .now())
                 MemberStore.add(account.id, as: invitation.role, to: workspace.id, tx)
                 announce(member, in: workspace.id, "workspaces.member_added", actor, tx)
-                cutOff([account.id], tx)
+                try await cutOff([account.id], tx)
             }
             Audit.record(
                 "workspaces.invitation_accepted", .invitation, invitation.id.text, workspace: workspace.id,

@@ -170,12 +170,20 @@ enum Paraphrases {
     /// Every stem that occurs in a phrase: spelt right, whether or not an entry has it.
     static let stems = Set(meanings.keys.flatMap { $0.split(separator: " ").map(String.init) })
 
+    /// A phrase of a text by what it means.
+    struct Meaning: Sendable {
+        let name: String
+        /// Which word it begins with, from 0.
+        let at: Int
+        let words: Int
+    }
+
     /// What a text means.
     /// - Parameters:
     ///   - words: all its words, in order.
     ///   - stems: theirs.
-    static func found(in words: [String], _ stems: [String]) -> [(name: String, words: Int)] {
-        var found: [(String, Int)] = []
+    static func found(in words: [String], _ stems: [String]) -> [Meaning] {
+        var found: [Meaning] = []
         for start in stems.indices {
             guard let longest = lengths[stems[start]] else { continue }
             var phrase = ""
@@ -184,7 +192,7 @@ enum Paraphrases {
                 let count = end - start + 1
                 // A stop word alone means nothing.
                 if count == 1, !Words.carriesMeaning(words[start]) { continue }
-                for name in meanings[phrase] ?? [] { found.append((name, count)) }
+                for name in meanings[phrase] ?? [] { found.append(Meaning(name: name, at: start, words: count)) }
             }
         }
         return found

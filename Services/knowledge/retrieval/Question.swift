@@ -16,6 +16,11 @@ struct Question: Sendable {
     private(set) var gains: [String: Double] = [:]
     /// How much all of them weigh that any passage has.
     private(set) var weight = 0.0
+    /// Its words that carry meaning, each with all it could be found by, and how much it weighs.
+    private var asked: [(terms: Set<String>, weight: Double)] = []
+    /// No word weighs more than one that tells a hundred passages apart, or a slip of the tongue would outweigh all that was
+    /// understood; and none less than this, or a handful of entries that all have a word would make nothing of it.
+    private static let (askedLeast, askedMax) = (2.0, 5.0)
 
     init(_ text: String, _ counts: Counts) {
         let words = Array(Words.tokens(of: text).prefix(Self.wordsMax))
@@ -28,12 +33,36 @@ struct Question: Sendable {
         }
         weight = gains.reduce(0) { sum, term in counts.knows(term.key) ? sum + term.value : sum }
         if weight == 0 { weight = gains.values.reduce(0, +) }
+        note(words, corrected, counts)
+    }
+
+    private mutating func note(_ words: [String], _ corrected: [String], _ counts: Counts) {
+        var found = Array(repeating: Set<String>(), count: words.count)
+        for spelling in corrected == words ? [words] : [words, corrected] {
+            let stems = spelling.map(Words.stem)
+            for (at, stem) in stems.enumerated() { found[at].insert(stem) }
+            for meaning in Paraphrases.found(in: spelling, stems) {
+                for at in meaning.at..<meaning.at + meaning.words { found[at].insert(meaning.name) }
+            }
+        }
+        asked = words.indices.filter { Words.carriesMeaning(words[$0]) }.map { at in
+            (found[at], max(Self.askedLeast, min(Self.askedMax, counts.rarity(of: Words.stem(corrected[at])))))
+        }
+    }
+
+    /// How much of what was asked a passage speaks to, 0…1: the share of the words, rare ones counting more, that it has or
+    /// says otherwise. Words that nobody has written count as well, so this tells a question that is answered from one about
+    /// something else, where `weight` only knows what the entries know.
+    func coverage(of found: Set<String>) -> Double {
+        let all = asked.reduce(0) { $0 + $1.weight }
+        guard all > 0 else { return 0 }
+        return asked.reduce(0) { $1.terms.isDisjoint(with: found) ? $0 : $0 + $1.weight } / all
     }
 
     private mutating func gain(_ terms: Terms, _ counts: Counts) {
         for stem in terms.stems { raise(stem, to: Self.wordWeight * counts.rarity(of: stem)) }
-        for (name, words) in terms.meanings {
-            raise(name, to: (words > 1 ? Self.phraseWeight : 1) * counts.rarity(of: name))
+        for meaning in terms.meanings {
+            raise(meaning.name, to: (meaning.words > 1 ? Self.phraseWeight : 1) * counts.rarity(of: meaning.name))
         }
     }
 
@@ -55,6 +84,8 @@ struct FoundPassage: Sendable, JSONWritable {
     var page: Int?
     /// 0…1: see `Schemas.found`.
     var score: Double
+    /// 0…1: see `Question.coverage(of:)`.
+    var coverage: Double
 
     func write(to json: inout JSONWriter) {
         json.object { json in
@@ -67,6 +98,7 @@ struct FoundPassage: Sendable, JSONWritable {
             json.field("source", ifPresent: source)
             json.field("page", ifPresent: page)
             json.field("score", score)
+            json.field("coverage", coverage)
         }
     }
 }

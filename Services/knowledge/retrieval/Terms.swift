@@ -7,7 +7,7 @@ struct Terms: Sendable {
 
     /// With repetitions.
     let stems: [String]
-    let meanings: [(name: String, words: Int)]
+    let meanings: [Paraphrases.Meaning]
 
     init(_ text: String) { self.init(Words.tokens(of: text)) }
 

@@ -9,7 +9,7 @@ struct Counts: Sendable {
     private(set) var passages: Int64 = 0
     private(set) var words: [String: Int64] = [:]
     /// Known stems by their first letter, for `Spelling`.
-    private var byLetter: [UInt8: [String]] = [:]
+    private var byLetter: [UInt8: [Spelling.Known]] = [:]
 
     init() {}
 
@@ -18,12 +18,12 @@ struct Counts: Sendable {
         passages = words[""] ?? 0
         self.words = words.filter { $0.key != "" }
         let stems = Set(self.words.keys.filter { !$0.hasPrefix("@") }).union(Paraphrases.stems)
-        byLetter = Dictionary(grouping: stems.sorted()) { $0.utf8.first ?? 0 }
+        byLetter = Dictionary(grouping: stems.sorted().map(Spelling.Known.init)) { $0.letters.first ?? 0 }
     }
 
     func knows(_ term: String) -> Bool { words[term] != nil }
 
-    func vocabulary(_ letter: UInt8) -> [String] { byLetter[letter] ?? [] }
+    func vocabulary(_ letter: UInt8) -> [Spelling.Known] { byLetter[letter] ?? [] }
 
     /// How much a term tells (inverse document frequency, as BM25 has it): near 0 for one that is everywhere.
     func rarity(of term: String) -> Double {

@@ -150,13 +150,16 @@ enum ReportJobStore {
             """)
     }
 
-    /// Ends what was begun too often, and removes what is a day old.
+    /// Ends what was begun too often, with what there was of its file, and removes what is a day old.
     static func tidy(_ database: Database) async throws {
         _ = try await database.pipeline([
             """
-            UPDATE report_jobs SET status = 'failed', owner = NULL
-            WHERE status = 'running' AND attempts >= \(attemptsMax)
-                AND heartbeat_at < now() - make_interval(secs => \(Double(silenceSeconds)))
+            WITH ended AS (
+                UPDATE report_jobs SET status = 'failed', owner = NULL
+                WHERE status = 'running' AND attempts >= \(attemptsMax)
+                    AND heartbeat_at < now() - make_interval(secs => \(Double(silenceSeconds))) RETURNING id
+            )
+            DELETE FROM report_parts WHERE job_id IN (SELECT id FROM ended)
             """,
             "DELETE FROM report_jobs WHERE created_at < now() - interval '1 day'",
         ])

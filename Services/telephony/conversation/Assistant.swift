@@ -38,6 +38,8 @@ struct Passage: Sendable, Equatable {
     let title: String
     let text: String
     let score: Double
+    /// How much of the question it speaks to, in its words or in others, 0…1; nil where the knowledge base does not say.
+    var coverage: Double?
 }
 
 /// Who the AI is in this call: the agent and the business configuration it speaks for.

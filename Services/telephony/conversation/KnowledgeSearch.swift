@@ -30,13 +30,14 @@ extension KnowledgeSearch {
 
     struct Unanswered: Error { let status: Int }
 
-    /// `{"results":[{"entry_id","passage_id","title","passage","page","score"}]}`
+    /// `{"results":[{"entry_id","passage_id","title","passage","page","score","coverage"}]}`
     static func passages(_ json: JSON) -> [Passage] {
         (json["results"]?.array ?? []).compactMap { item in
             guard let entry = item["entry_id"]?.int64, let text = item["passage"]?.string else { return nil }
             return Passage(
                 entry: entry, passage: item["passage_id"]?.int64, page: item["page"]?.int,
-                title: item["title"]?.string ?? "", text: text, score: item["score"]?.double ?? 0)
+                title: item["title"]?.string ?? "", text: text, score: item["score"]?.double ?? 0,
+                coverage: item["coverage"]?.double)
         }
     }
 
