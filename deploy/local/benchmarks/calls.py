@@ -37,7 +37,7 @@ WITH sizes AS (
         random_normal() AS work, random() AS asked, random() AS found, random() AS cause
     FROM generate_series(1, {number}) g
 ), shaped AS (
-    SELECT drawn.*, width_bucket(who, shares.ends) AS rank,
+    SELECT drawn.*, width_bucket(who, (SELECT ends FROM shares)) AS rank,
         -- Fewer calls on weekends: every third of theirs is moved to the Monday before.
         date_trunc('day', now()) - interval '180 days' + interval '1 day' * floor(day * 180)
             - CASE WHEN extract(isodow FROM date_trunc('day', now()) - interval '180 days'
@@ -47,7 +47,7 @@ WITH sizes AS (
             + interval '1 hour' * (6 + 14 * (hour + second) / 2) AS started_at,
         greatest(-1, least(1, 0.15 + 0.4 * feeling)) AS mood,
         CASE WHEN fate < 0.05 THEN 'failed' ELSE 'completed' END AS status
-    FROM drawn, shares
+    FROM drawn
 ), judged AS (
     SELECT *, round(exp(4.6 + 0.8 * length))::bigint AS seconds,
         greatest(0, least(1, 0.72 + 0.18 * mood + 0.1 * work)) AS quality,
