@@ -70,6 +70,14 @@ enum ErasureStore {
             try await tx.execute(
                 "DELETE FROM calls WHERE id IN (SELECT id FROM calls WHERE workspace_id = \(workspace) LIMIT \(batch))")
         },
+        // By then they count nothing.
+        .workspace("call_counts") { workspace, tx in
+            try await tx.execute(
+                """
+                DELETE FROM call_counts WHERE ctid = ANY (ARRAY(
+                    SELECT ctid FROM call_counts WHERE workspace_id = \(workspace) LIMIT \(batch)))
+                """)
+        },
         .workspace("human_agents") { workspace, tx in
             let rows = try await tx.query(
                 """

@@ -30,15 +30,13 @@ enum ReadExport {
                     })
             },
             ExportSection("calls") { person, after in
-                let calls = try await calls(of: person, after, limit: pageSize, database)
+                let listed = try await calls(of: person, after, limit: pageSize, database)
                 return .init(
-                    items: calls.map { call in written { call.snapshot.writeCall(to: &$0) } },
-                    next: next(calls, limit: pageSize))
+                    items: listed.calls.map { call in written { call.snapshot.writeCall(to: &$0) } }, next: listed.next)
             },
             ExportSection("transcripts") { person, after in
-                let calls = try await calls(of: person, after, limit: transcriptsOnPage, database)
-                return .init(
-                    items: try await transcripts(of: calls, database), next: next(calls, limit: transcriptsOnPage))
+                let listed = try await calls(of: person, after, limit: transcriptsOnPage, database)
+                return .init(items: try await transcripts(of: listed.calls, database), next: listed.next)
             },
             ExportSection("notes") { person, after in try await notes(of: person, after, database) },
             ExportSection("escalations") { person, after in try await escalations(of: person, after, database) },
@@ -68,20 +66,9 @@ enum ReadExport {
 
     private static func calls(
         of person: ExportSection.Person, _ after: Cursor?, limit: Int, _ database: Database
-    ) async throws -> [Call] {
-        let place = after?.place(as: CallID.self)
-        let seek: Query = place.map { "AND (c.started_at, c.id) < (\($0.at), \($0.id))" } ?? ""
-        return try await database.query(
-            """
-            SELECT \(fragment: CallStore.columns) FROM calls c
-            WHERE \(fragment: ReadCalls.tenant(.only(person.workspaces), "c.workspace_id")) \(fragment: seek)
-            ORDER BY c.started_at DESC, c.id DESC LIMIT \(limit)
-            """
-        ).map(Call.init)
-    }
-
-    private static func next(_ calls: [Call], limit: Int) -> Cursor? {
-        calls.count < limit ? nil : calls.last.map { Cursor($0.startedAt, $0.id) }
+    ) async throws -> ReadCalls.Listed {
+        try await ReadCalls.page(
+            CallFilter(tenancy: .only(person.workspaces)), Page(size: limit, cursor: after), in: database)
     }
 
     /// `{call_id, interactions}` for each call that has any.

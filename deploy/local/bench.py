@@ -3,7 +3,7 @@
 Everything runs against a platform of its own, built in release. `make bench` may run beside `make up`; it is only
 slower then, on both sides of each ratio.
 
-    bench.py [proxy] [programs] [live] [sockets] [crowd] [sentiment] [logins] [flood] [retrieval] [analytics] [people]
+    bench.py [proxy] [programs] [live] [sockets] [crowd] [sentiment] [logins] [flood] [retrieval] [analytics] [calls] [people]
 """
 
 import os
@@ -15,7 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import sample_data
-from benchmarks import analytics, crowd, flood, live, programs, proxy, retrieval, sockets
+from benchmarks import analytics, call_list, crowd, flood, live, programs, proxy, retrieval, sockets
 from benchmarks import people as list_of_people
 from benchmarks.table import Row, rows_of, show
 from board import people
@@ -52,6 +52,7 @@ SUBJECTS = {
     "retrieval": retrieval.measure,
     # Last: millions of rows are in the way of everything after.
     "analytics": analytics.measure,
+    "calls": call_list.measure,
     "people": list_of_people.measure,
 }
 

@@ -9,14 +9,14 @@ extension Telephony {
         let page = Page(manager: &form)
         let filter = CallFilter(&form, tenancy: principal.tenancy)
         try form.finishRefusingUnknown()
-        let total: Total = page.cursor == nil ? try await ReadCalls.total(filter, in: database) : .uncounted
         let listed = try await ReadCalls.page(filter, page, in: database)
         return Response.json { json in
             json.object { json in
                 json.fieldArray("calls") { json in
                     for call in listed.calls { call.snapshot.writeCall(to: &json) }
                 }
-                page.writePagination(to: &json, total: total, next: listed.next)
+                page.writePagination(
+                    to: &json, total: listed.total, next: listed.next, hasNext: listed.next != nil)
             }
         }
     }
@@ -67,12 +67,11 @@ extension Telephony {
         var form = request.queryForm
         let page = Page(manager: &form)
         try form.finishRefusingUnknown()
-        let (notes, total) = try await ReadCalls.notes(
-            of: call.id, limit: page.size, offset: page.offset, in: database)
+        let (notes, total, next) = try await ReadCalls.notes(of: call.id, page, in: database)
         return Response.json { json in
             json.object { json in
                 json.field("notes", notes)
-                page.writePagination(to: &json, total: .exact(total))
+                page.writePagination(to: &json, total: total, next: next, hasNext: next != nil)
             }
         }
     }

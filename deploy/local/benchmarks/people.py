@@ -1,17 +1,15 @@
 """The list of people with a million of them: each way of asking, over the gateway, one request after the other."""
 
-import http.client
-import json
 import random
-import subprocess
 import time
 import urllib.parse
 
 from board import people
 from board.api import API
-from board.instance import Instance, Refused
+from board.instance import Instance
 from board.postgres import Postgres
 
+from .asking import Asker
 from .table import Row, spread
 
 PEOPLE = 1_000_000
@@ -70,25 +68,6 @@ def fill(instance: Instance) -> float:
     return time.monotonic() - began
 
 
-class Asker:
-    """One kept connection to the gateway, so that only the answer is measured."""
-
-    def __init__(self, instance: Instance, token: str):
-        self.line = http.client.HTTPConnection(urllib.parse.urlsplit(instance.url).netloc, timeout=30)
-        self.headers = {"Authorization": f"Bearer {token}"}
-
-    def ask(self, query: dict | str) -> tuple[float, dict]:
-        target = query if isinstance(query, str) else "/api/users/users/?" + urllib.parse.urlencode(query)
-        began = time.perf_counter()
-        self.line.request("GET", target, headers=self.headers)
-        answer = self.line.getresponse()
-        body = answer.read()
-        took = (time.perf_counter() - began) * 1000
-        if answer.status != 200:
-            raise Refused(f"{target} answered {answer.status}: {body[:300]!r}")
-        return took, json.loads(body)
-
-
 def kinds(dice: random.Random) -> dict:
     """What is asked, by name: each a function of the how-manieth time."""
     orders = ["email", "username", "created_at", "last_login", "first_name", "last_name", "updated_at"]
@@ -137,7 +116,7 @@ BESIDE = {"search: one letter", "search: a first name of fifty"}
 def measure(instance: Instance) -> list[Row]:
     seconds = fill(instance)
     admin = API(instance.url).signed_in(people.credentials(instance)["admin"])
-    asker = Asker(instance, admin.token)
+    asker = Asker(instance, admin.token, "/api/users/users/")
     dice = random.Random(1)
     for query in kinds(dice).values():
         for _ in range(10):
