@@ -91,9 +91,6 @@ final class Credentials: Sendable {
         return try await exchanged(.key(credential), sender(of: request))
     }
 
-    /// Whether a token that was verified has not been revoked since.
-    func stillCounts(_ token: String) async -> Bool { (try? await tokens.verify(token)) != nil }
-
     private func sender(of request: Request) -> Sender {
         Sender(
             address: proxies.caller(of: request), userAgent: String((request.headers["User-Agent"] ?? "").prefix(300)))

@@ -92,10 +92,6 @@ struct Sockets: Sendable {
             loopHub.remove(session)
             hub.opened(-1)
         }
-        // What was revoked while the socket was being opened found it in no hub, and closed nothing.
-        guard await credentials.stillCounts(token) else {
-            return socket.close(.sessionEnded, reason: "the session has ended")
-        }
         while let message = try? await socket.receive() {
             guard case .text(let text) = message else {
                 socket.close(.unsupportedData, reason: "text only")
