@@ -46,29 +46,35 @@ def state(person: Person, url: str) -> dict:
     return answer.json() if answer.status_code == 200 else {}
 
 
-def killed_under_way(platform, person: Person, url: str) -> None:
+def row(platform, url: str, columns: str) -> list[str]:
+    """What the database has of a job."""
+    instance = Instance(platform.directory)
+    asked = f"SELECT {columns} FROM report_jobs j WHERE id = '{url.rsplit('/', 1)[1]}'"
+    done = subprocess.run([Postgres(instance).install / "bin" / "psql", "-XAt", "-c", asked,
+                           instance.database_url("qa-analytics")], capture_output=True, text=True, check=True)
+    return done.stdout.strip().split("|")
+
+
+def killed_under_way(platform, url: str, attempt: int = 1) -> None:
+    """In this attempt, not in what an earlier one left."""
     def under_way():
-        job = state(person, url)
-        assert job.get("status") not in ("completed", "failed"), f"it was killed too late to tell anything: {job}"
-        return job.get("status") == "running" and job["progress"] > 0
-    eventually(under_way, 2 * SILENCE + 30, "a piece of the file is there")
+        attempts, status, progress = row(platform, url, "attempts, status, progress")
+        assert status in ("queued", "running"), "it was killed too late to tell anything"
+        return int(attempts) == attempt and status == "running" and int(progress) > 0
+    eventually(under_way, 2 * SILENCE + 30, f"attempt {attempt} has written a piece of the file")
     kill(platform, "qa-analytics")
 
 
 def pieces(platform, url: str) -> tuple[int, int]:
     """How many there are of a job's file, and their bytes."""
-    instance = Instance(platform.directory)
-    asked = ("SELECT count(*), coalesce(sum(length(bytes)), 0) FROM report_parts "
-             f"WHERE job_id = '{url.rsplit('/', 1)[1]}'")
-    done = subprocess.run([Postgres(instance).install / "bin" / "psql", "-XAt", "-c", asked,
-                           instance.database_url("qa-analytics")], capture_output=True, text=True, check=True)
-    count, size = done.stdout.strip().split("|")
+    count, size = row(platform, url, "(SELECT count(*) FROM report_parts WHERE job_id = j.id), "
+                                     "(SELECT coalesce(sum(length(bytes)), 0) FROM report_parts WHERE job_id = j.id)")
     return int(count), int(size)
 
 
 def test_a_report_is_whole_although_its_maker_dies(platform, person):
     url = asked_for(person)
-    killed_under_way(platform, person, url)
+    killed_under_way(platform, url)
     job = eventually(lambda: (found := state(person, url)).get("status") in ("completed", "failed") and found, 240,
                      "the report is over")
     assert job["status"] == "completed" and job["progress"] == 100
@@ -81,8 +87,8 @@ def test_a_report_is_whole_although_its_maker_dies(platform, person):
 
 def test_a_report_that_everybody_dies_of_fails_with_a_reason_and_leaves_nothing(platform, person):
     url = asked_for(person)
-    for _ in range(3):
-        killed_under_way(platform, person, url)
+    for attempt in (1, 2, 3):
+        killed_under_way(platform, url, attempt)
     job = eventually(lambda: (found := state(person, url)).get("status") in ("completed", "failed") and found,
                      4 * SILENCE, "the report is over")
     assert job["status"] == "failed" and job["error"] and "download_url" not in job, job
