@@ -16,20 +16,22 @@ DROP INDEX calls_by_start, calls_workspace_start, calls_workspace_status, calls_
     calls_workspace_business, calls_workspace_sentiment, calls_workspace_duration, calls_workspace_qa, calls_by_duration,
     calls_by_qa, calls_by_business, calls_live, calls_live_by_workspace;
 
--- What else may be filtered by is in each, so that passing over a call does not read its row. Absent values sort below
+-- What else may be filtered or sorted by is in each, so that passing over a call does not read its row. Absent values sort below
 -- every present one, in both directions.
-CREATE INDEX calls_workspace_start ON calls (workspace_id, kind, started_at DESC, id DESC) INCLUDE (business_id, qa_score);
+CREATE INDEX calls_workspace_start ON calls (workspace_id, kind, started_at DESC, id DESC)
+    INCLUDE (duration_seconds, business_id, qa_score);
 CREATE INDEX calls_workspace_duration ON calls (workspace_id, kind, coalesce(duration_seconds, -1) DESC, id DESC)
     INCLUDE (duration_seconds, started_at, business_id, qa_score);
 CREATE INDEX calls_workspace_qa ON calls (workspace_id, kind, coalesce(qa_score, -1) DESC, id DESC)
-    INCLUDE (qa_score, started_at, business_id);
+    INCLUDE (qa_score, started_at, duration_seconds, business_id);
 -- For whoever sees all workspaces.
-CREATE INDEX calls_start ON calls (kind, started_at DESC, id DESC) INCLUDE (business_id, qa_score);
+CREATE INDEX calls_start ON calls (kind, started_at DESC, id DESC) INCLUDE (duration_seconds, business_id, qa_score);
 CREATE INDEX calls_duration ON calls (kind, coalesce(duration_seconds, -1) DESC, id DESC)
     INCLUDE (duration_seconds, started_at, business_id, qa_score);
-CREATE INDEX calls_qa ON calls (kind, coalesce(qa_score, -1) DESC, id DESC) INCLUDE (qa_score, started_at, business_id);
-CREATE INDEX calls_business_start ON calls (business_id, kind, started_at DESC, id DESC) INCLUDE (workspace_id, qa_score)
-    WHERE business_id IS NOT NULL;
+CREATE INDEX calls_qa ON calls (kind, coalesce(qa_score, -1) DESC, id DESC)
+    INCLUDE (qa_score, started_at, duration_seconds, business_id);
+CREATE INDEX calls_business_start ON calls (business_id, kind, started_at DESC, id DESC)
+    INCLUDE (workspace_id, duration_seconds, qa_score) WHERE business_id IS NOT NULL;
 -- Those still going on: few, counted as they are.
 CREATE INDEX calls_live ON calls (workspace_id, kind, started_at) INCLUDE (business_id)
     WHERE status IN ('initiated', 'ringing', 'in_progress', 'escalated');
