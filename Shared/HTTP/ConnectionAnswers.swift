@@ -156,13 +156,30 @@ extension Connection {
     }
 }
 
+extension Refusal {
+    /// What the closed list calls it.
+    fileprivate var code: Problem.Code {
+        switch status {
+        case 403: .forbidden
+        case 405: .methodNotAllowed
+        case 408: .requestTimeout
+        case 413: .payloadTooLarge
+        case 414: .targetTooLong
+        case 426: .upgradeRequired
+        case 431: .headersTooLarge
+        case 501: .notImplemented
+        default: .badRequest
+        }
+    }
+}
+
 extension Response {
     /// The answer to a message that could not be understood, before any route is known.
     static func refusal(_ refusal: Refusal) -> Response {
         var response = Response.json(refusal.status) { json in
             json.object { json in
                 json.fieldObject("error") { json in
-                    json.field("code", refusal.status == 408 ? "REQUEST_TIMEOUT" : "BAD_REQUEST")
+                    json.field("code", refusal.code.rawValue)
                     json.field("message", refusal.reason)
                 }
             }

@@ -167,10 +167,11 @@ extension Accounts {
         }
     }
 
-    /// `workspace_name`, or `name`.
+    /// `workspace_name`, or `name`. Where both are given the first counts, and the second must be no worse.
     private static func workspaceName(_ form: inout Form, required: Bool = true) -> String? {
-        let field = form.value("workspace_name") == nil && form.value("name") != nil ? "name" : "workspace_name"
-        if required { return form.string(field, max: 200) }
-        return form.optionalString(field, min: 1, max: 200)
+        let name = form.optionalString("workspace_name", min: 1, max: 200)
+        let alias = form.optionalString("name", min: 1, max: 200)
+        guard required, form.value("workspace_name") == nil, form.value("name") == nil else { return name ?? alias }
+        return form.string("workspace_name", max: 200)
     }
 }

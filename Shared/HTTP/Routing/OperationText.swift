@@ -89,6 +89,8 @@ struct OperationText {
         if route.access == .signed { statuses.append(403) }
         if !route.path.isEmpty || route.access.needsPrincipal { statuses.append(404) }
         if hasBody { statuses += [413, 415] }
+        // Said before the address is understood, in the manager family's words.
+        if !route.query.isEmpty, route.family == .manager { statuses.append(414) }
         if route.idempotent { statuses += [409, 422] }
         if route.limit != .none { statuses.append(429) }
         return statuses + [500, 502, 503, 504]
