@@ -26,6 +26,8 @@ import Testing
     /// a request.
     private static func waitForSomebodyWaiting(_ tx: borrowing Transaction) async throws -> Bool {
         for _ in 0..<1_000 {
+            // Or the transaction would see for ever what it saw first.
+            _ = try await tx.query("SELECT pg_stat_clear_snapshot()::text AS cleared")
             let row = try await tx.queryOne(
                 """
                 SELECT pg_sleep(0.02)::text AS slept, (SELECT count(*)::int FROM pg_stat_activity
