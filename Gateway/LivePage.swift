@@ -125,8 +125,7 @@ extension Pages {
             const send = (event, data) => socket.send(JSON.stringify({ event, data }));
             socket.onopen = () => {
               state("live");
-              send("subscribe", { type: "all_calls" });
-              if (lastFrame) send("resume", { after: lastFrame });
+              send("subscribe", { type: "all_calls", after: lastFrame ?? undefined });
             };
             socket.onmessage = message => {
               const frame = JSON.parse(message.data);
