@@ -259,16 +259,35 @@ import Testing
         }
     }
 
-    @Test func `with the database away the caller hears an apology in time`() async throws {
+    @Test func `with the database away the caller is asked to wait, and hears an apology in time`() async throws {
         try await Rig.with { rig async throws in
             await rig.database.close()
             let began = ContinuousClock.now
-            let voice = await rig.webhook(ringing)
+            var path = "/api/calls/twilio-webhook/"
+            for wait in 1...Telephony.waitsMax {
+                let voice = await rig.webhook(ringing, path: path)
+                #expect(voice.status == 200)
+                path = "/api/calls/twilio-webhook/?again=\(wait)"
+                #expect(voice.text.contains("<Redirect method=\"POST\">\(Rig.publicURL)\(path)</Redirect>"))
+            }
+            let voice = await rig.webhook(ringing, path: path)
             #expect(voice.status == 200)
             #expect(voice.text.contains("<Say>We are sorry"))
+            let call = CallID()
+            func connect(_ fields: [(String, String)]) async -> String {
+                await rig.webhook(
+                    [("CallSid", "CA1"), ("CallStatus", "in-progress")] + fields,
+                    path: "/api/calls/twilio-connect/?call=\(call.text)"
+                ).text
+            }
+            #expect(
+                await connect([("SessionStatus", "failed"), ("ErrorCode", "64105")]).contains(
+                    "<Redirect method=\"POST\">\(Rig.publicURL)\(path.prefix(26))?kind=voice&amp;call=\(call.text)<"),
+                "a call that was running goes on")
+            #expect(await connect([("SessionStatus", "completed")]).contains("<Hangup>"))
             let status = await rig.webhook([("CallSid", "CA1"), ("CallStatus", "completed"), ("SequenceNumber", "1")])
             #expect(status.status == 503, "not stored, so not acknowledged")
-            #expect(began.duration(to: .now) < .seconds(4))
+            #expect(began.duration(to: .now) < .seconds(12), "each answer in two seconds")
         }
     }
 }

@@ -59,7 +59,7 @@ def test_every_program_listens_while_everything_is_away_and_names_it(platform, b
     assert program.process.wait(10) == 0, "a program that waits can be stopped"
 
 
-def test_telephony_apologises_while_its_database_is_away_and_takes_calls_when_it_comes(
+def test_telephony_asks_to_wait_while_its_database_is_away_then_apologises_and_takes_calls_when_it_comes(
         platform, owner, begin, bridge):
     number = owner.number()["phone_number"]
     database = bridge(int(platform.settings["POSTGRES_PORT"]))
@@ -69,6 +69,8 @@ def test_telephony_apologises_while_its_database_is_away_and_takes_calls_when_it
     began = time.monotonic()
     answer = call.ask_for_instructions()
     assert time.monotonic() - began < 2
+    assert answer.status_code == 200 and "One moment" in answer.text and "<Redirect" in answer.text
+    answer = carrier.webhook(call.form("ringing"), path="/api/calls/twilio-webhook/?again=3")
     assert answer.status_code == 200 and "We are sorry" in answer.text and "<Connect" not in answer.text
     assert call.ask_for_instructions(signature="AAAA").status_code == 403, "only the carrier is answered"
     refused = call.report("completed", 3, CallDuration="5")

@@ -15,7 +15,10 @@ extension Telephony {
             return .twiml(try await withDeadline(Self.webhookWithin) { try await self.next(after: ending) })
         } catch {
             log.error("connect.failed", ("error", "\(error)"))
-            return .twiml(.apology)
+            // A conversation that was over stays over; any other goes on as soon as we know with whom.
+            let goesOn = ending.isBroken || ending.handoff?.reason == .human
+            guard goesOn, let call = ending.call else { return .twiml(.hangup) }
+            return .twiml(.wait(then: links.voice(call)))
         }
     }
 

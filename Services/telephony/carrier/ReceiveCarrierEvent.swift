@@ -21,7 +21,7 @@ extension Telephony {
             log.error("webhook.failed", ("kind", "\(webhook.name)"), ("error", "\(error)"))
             switch webhook {
             case .voice, .agentVoice:
-                return .twiml(.apology)
+                return .twiml(pleaseWait(request.target))
             case .status, .answeredBy, .agentStatus, .unknown:
                 // Not stored, so not acknowledged. If it does not come again, asking the carrier finds out.
                 var response = Response.twiml(.nothing, status: 503)
@@ -29,6 +29,20 @@ extension Telephony {
                 return response
             }
         }
+    }
+
+    /// How often a caller is asked to wait before we give up: some ten seconds, as long as a restart takes.
+    static let waitsMax = 3
+
+    /// What a caller hears when we had no answer in time: a slow moment must not cost the call, so the carrier asks again.
+    /// - Parameter target: what was asked, with the number of the attempt in its query.
+    func pleaseWait(_ target: String) -> TwiML {
+        let parts = target.split(separator: "?", maxSplits: 1).map(String.init)
+        let query = parts.count > 1 ? parts[1].split(separator: "&").map(String.init) : []
+        let waits = query.last { $0.hasPrefix("again=") }.flatMap { Int($0.dropFirst(6)) } ?? 0
+        guard let path = parts.first, waits < Self.waitsMax else { return .apology }
+        let next = query.filter { !$0.hasPrefix("again=") } + ["again=\(waits + 1)"]
+        return .wait(then: links.signed(path + "?" + next.joined(separator: "&")))
     }
 
     /// Refuses what the carrier did not sign with our token, for an address of ours.

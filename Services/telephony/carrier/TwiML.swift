@@ -12,6 +12,15 @@ struct TwiML: Sendable, Equatable {
     /// Said when we cannot do better: no database, no configuration, no time left.
     static let apology: TwiML = .sentence("We are sorry, we cannot take your call right now. Please try again later.")
 
+    /// Keeps the caller on the line and has the carrier ask again.
+    static func wait(then url: String) -> TwiML {
+        var reply = TwiML()
+        reply.say("One moment, please.")
+        reply.element("Pause", [("length", "1")])
+        reply.element("Redirect", [("method", "POST")], text: url)
+        return reply
+    }
+
     static let hangup: TwiML = {
         var reply = TwiML()
         reply.element("Hangup")

@@ -57,9 +57,11 @@ def measure(instance: Instance) -> list[Row]:
         crowd.join(0.5)
     if failure:
         raise failure[0]
-    lost = [report for report in reports if report["failure"] or report["status"] != "completed"]
+    # Whoever could say nothing was told that nobody can answer now.
+    lost = [report for report in reports
+            if report["failure"] or report["status"] != "completed" or not report["said"]]
     api = API(instance.url).signed_in(people.credentials(instance)["user"])
-    calls = settled(api, {report["sid"] for report in reports})
+    calls = settled(api, {report["sid"] for report in reports if report["said"]})
     whole, first, asked = 0, [], []
     for report in reports:
         lines = api.get(f"/api/v1/calls/{calls[report['sid']]['id']}/interactions", limit="100")["interactions"] \
