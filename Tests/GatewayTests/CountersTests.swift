@@ -234,7 +234,7 @@ import Testing
         try await withServer { server in
             let url = "redis://127.0.0.1:\(server.port)"
             let user = UserID()
-            try await withGateways(2, on: url, lease: .milliseconds(900)) { gateways in
+            try await withGateways(2, on: url, lease: .milliseconds(1500)) { gateways in
                 var held: [SocketClaim] = []
                 for number in 0..<3 {
                     let claim = try await gateways[number % 2].claim(user)
@@ -247,7 +247,7 @@ import Testing
                 let other = try await gateways[1].claim(UserID())
                 #expect(other != nil, "somebody else's are counted for themselves")
                 // Long after the lease of whoever does not renew it.
-                try await EventLoop.sleep(for: .milliseconds(1500))
+                try await EventLoop.sleep(for: .milliseconds(2500))
                 let still = try await gateways[0].claim(user)
                 #expect(still == nil, "they were renewed")
                 held[1].release()

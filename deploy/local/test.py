@@ -35,9 +35,9 @@ SWIFT_SECONDS = 12 * 60
 PYTEST_SECONDS = 12 * 60
 FAULTS_SECONDS = 25 * 60
 
-# Suites whose members of Kafka groups have to be heard of in time, and the one whose members come and go: the embedded
-# broker was seen to leave three of them waiting while forty other groups came and went.
-TIMED = "^(KafkaTests|MessagingTests)\\."
+# Suites whose members of Kafka groups, or leases, have to be renewed in time, and the one whose members come and go: the
+# embedded broker was seen to leave three of them waiting while forty other groups came and went.
+TIMED = "^(KafkaTests|MessagingTests|GatewayTests\\.CountersTests)\\b"
 MEMBERS = "^MessagingTests\\.ConsumerTests"
 
 # The thread sanitizer and librdkafka's own threads do not get along: it stops in code that is not ours. These suites,
