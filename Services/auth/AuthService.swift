@@ -13,7 +13,7 @@ import Shared
 enum AuthService {
     static func main() {
         let commands = Program.commands("auth") { settings, _ in consumer(Program(settings, "auth", port: 8101)) }
-            .merging(["create-superuser": createSuperuser, "picture": decodePicture]) { $1 }
+            .merging(["create-superuser": createSuperuser, "picture": decodePicture, "hash": computeHashes]) { $1 }
         Service.main("auth", commands: commands) { settings in
             let program = Program(settings, "auth", port: 8101)
             let accounts = try accounts(settings, program)
@@ -42,9 +42,8 @@ enum AuthService {
 
     private static func accounts(_ settings: Settings, _ program: Program) throws -> Accounts {
         let secret = settings.secret("SECRET_KEY", lengthMin: 32)
-        // One thread a core: argon2 fills a core for 31 ms, more at once would only make each slower.
-        let pool = Blocking(
-            threads: EventLoopGroup.cores, queueMax: settings.int("LOGIN_QUEUE", default: 256), priority: .background)
+        // One process a core: argon2 fills a core for 31 ms, more at once would only make each slower.
+        let pool = Blocking(threads: EventLoopGroup.cores, queueMax: settings.int("LOGIN_QUEUE", default: 256))
         return Accounts(
             database: program.database,
             passwords: try Passwords(pool: pool) { Digest.randomBytes($0) },
@@ -118,6 +117,8 @@ enum AuthService {
     }
 
     /// `auth picture`: what `Pictures` starts for each file, without settings or secrets.
+    private static let computeHashes: Service.Command = { _, _ in Passwords.compute() }
+
     private static let decodePicture: Service.Command = { _, _ in
         let status = Pictures.decode()
         if status != 0 { throw Undecodable() }

@@ -1,4 +1,3 @@
-import CLinux
 import Glibc
 
 /// Threads for work that blocks or computes for long (argon2, DNS, parsing documents), so that no loop ever does.
@@ -13,23 +12,15 @@ public final class Blocking: @unchecked Sendable {
     private var threads = 0
     private let threadsMax: Int
     private let queueMax: Int
-    private let priority: Priority
 
     /// For short look-ups (DNS) and frees that may block; heavy work gets a pool of its own.
     public static let shared = Blocking(threads: 4, queueMax: 1024)
 
-    public enum Priority: Sendable {
-        case normal
-        /// Only what processor time nobody else wants, as far as the system can tell: for computing that may wait.
-        case background
-    }
-
     /// - Parameters:
     ///   - threads: how many at most; started when first needed.
     ///   - queueMax: how much work may wait for a thread; more is refused at once.
-    public init(threads: Int, queueMax: Int, priority: Priority = .normal) {
+    public init(threads: Int, queueMax: Int) {
         threadsMax = threads
-        self.priority = priority
         self.queueMax = queueMax
         pthread_mutex_init(mutex, nil)
         pthread_cond_init(condition, nil)
@@ -70,7 +61,6 @@ public final class Blocking: @unchecked Sendable {
     }
 
     private func serve() {
-        if priority == .background { cl_background_thread() }
         pthread_mutex_lock(mutex)
         while true {
             while queue.isEmpty { pthread_cond_wait(condition, mutex) }

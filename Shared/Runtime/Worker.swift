@@ -1,4 +1,3 @@
-import CLinux
 import Glibc
 import Shared
 
@@ -44,40 +43,17 @@ public struct Worker: Sendable {
     }
 
     private func perform(_ input: [UInt8]) throws(Failure) -> [UInt8] {
-        let (toChild, fromChild) = (try Pipe(), try Pipe())
-        let child = try start(reading: toChild.readEnd, writing: fromChild.writeEnd)
-        toChild.closeReadEnd()
-        fromChild.closeWriteEnd()
+        let child = try Child(path, command)
         var exchange = WorkerExchange(
-            input: input, to: toChild, from: fromChild, outputMax: outputMax, deadline: ContinuousClock.now + timeMax)
-        let outcome = exchange.run()
-        if outcome != nil { kill(child, SIGKILL) }
-        var status: Int32 = 0
-        while waitpid(child, &status, 0) < 0, errno == EINTR {}
-        if let outcome { throw outcome }
-        let signal = status & 0x7F
-        let code = signal == 0 ? (status >> 8) & 0xFF : 128 + signal
+            input: input, to: child.input, from: child.output, outputMax: outputMax,
+            deadline: ContinuousClock.now + timeMax)
+        if let outcome = exchange.run() {
+            child.kill()
+            throw outcome
+        }
+        let code = child.wait()
         guard code == 0 else { throw .ended(code) }
         return exchange.output
-    }
-
-    private func start(reading input: Int32, writing output: Int32) throws(Failure) -> pid_t {
-        var actions = posix_spawn_file_actions_t()
-        posix_spawn_file_actions_init(&actions)
-        defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_adddup2(&actions, input, 0)
-        posix_spawn_file_actions_adddup2(&actions, output, 1)
-        posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
-        cl_spawn_close_from(&actions, 3)
-        // The local platform's libraries lie beside it.
-        let libraries = Environment.variables["LD_LIBRARY_PATH"].map { ["LD_LIBRARY_PATH=\($0)"] } ?? []
-        var arguments: [UnsafeMutablePointer<CChar>?] = [strdup(path), strdup(command), nil]
-        var environment: [UnsafeMutablePointer<CChar>?] = libraries.map { strdup($0) } + [nil]
-        defer { for text in arguments + environment { free(text) } }
-        var child = pid_t()
-        let code = posix_spawn(&child, path, &actions, nil, &arguments, &environment)
-        guard code == 0 else { throw .notStarted(code) }
-        return child
     }
 }
 
@@ -136,34 +112,6 @@ private struct WorkerExchange {
         output += block[..<count]
         if output.count > outputMax { return nil }
         return count > 0
-    }
-}
-
-/// Both ends, each closed once.
-private final class Pipe {
-    private(set) var readEnd: Int32 = -1
-    private(set) var writeEnd: Int32 = -1
-
-    init() throws(Worker.Failure) {
-        var ends: [Int32] = [-1, -1]
-        guard pipe(&ends) == 0 else { throw .notStarted(errno) }
-        (readEnd, writeEnd) = (ends[0], ends[1])
-        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
-    }
-
-    func closeReadEnd() {
-        if readEnd >= 0 { close(readEnd) }
-        readEnd = -1
-    }
-
-    func closeWriteEnd() {
-        if writeEnd >= 0 { close(writeEnd) }
-        writeEnd = -1
-    }
-
-    deinit {
-        closeReadEnd()
-        closeWriteEnd()
     }
 }
 

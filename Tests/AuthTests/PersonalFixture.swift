@@ -19,10 +19,6 @@ struct PersonalRig: Sendable {
 
     static let password = "correct horse battery"
 
-    /// The program's own binary, for the pictures it decodes in another process.
-    static let program =
-        #filePath.split(separator: "/").dropLast(3).reduce(into: "") { $0 += "/" + $1 } + "/.build/debug/auth"
-
     static func with(
         policy change: @escaping @Sendable (inout Personal.Policy) -> Void = { _ in },
         _ body: @escaping @Sendable (PersonalRig) async throws -> Void
@@ -30,7 +26,9 @@ struct PersonalRig: Sendable {
         try await TestDatabase.fresh(migrations: ["auth"], extra: MessagingSchema.migrations) { database in
             let accounts = Accounts(
                 database: database,
-                passwords: try Passwords(pool: Blocking(threads: 2, queueMax: 64)) { Digest.randomBytes($0) },
+                passwords: try Passwords(pool: Blocking(threads: 2, queueMax: 64), program: authProgram) {
+                    Digest.randomBytes($0)
+                },
                 keys: SigningKeys(database: database, secret: String(repeating: "k", count: 32)),
                 settings: .init(issuer: "https://test", audience: "switchboard"))
             try await accounts.keys.refresh()
@@ -38,7 +36,7 @@ struct PersonalRig: Sendable {
             change(&policy)
             let personal = Personal(
                 accounts: accounts,
-                pictures: Pictures(pool: Blocking(threads: 2, queueMax: 16), program: Self.program), policy: policy,
+                pictures: Pictures(pool: Blocking(threads: 2, queueMax: 16), program: authProgram), policy: policy,
                 log: Log(program: "auth", least: .error))
             let router = Router(
                 Routes.list(accounts) + personal.routes, program: "auth",
@@ -95,3 +93,6 @@ struct PersonalRig: Sendable {
             """)
     }
 }
+
+/// The program's own binary, for what it does in other processes.
+let authProgram = #filePath.split(separator: "/").dropLast(3).reduce(into: "") { $0 += "/" + $1 } + "/.build/debug/auth"

@@ -63,7 +63,7 @@ import Testing
     }
 
     @Test func `a damaged file is refused by the process that decodes it`() async throws {
-        let pictures = Pictures(pool: Blocking(threads: 1, queueMax: 4), program: PersonalRig.program)
+        let pictures = Pictures(pool: Blocking(threads: 1, queueMax: 4), program: authProgram)
         await #expect(throws: Pictures.Refusal.damaged) { _ = try await pictures.squares(of: Self.png(3, 2)) }
     }
 

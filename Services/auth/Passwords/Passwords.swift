@@ -1,7 +1,7 @@
 import CArgon2
 import Runtime
 
-/// Argon2id hashes of passwords, made and checked off the event loops in a pool of their own, so that a flood of log-ins
+/// Argon2id hashes of passwords, made and checked by processes of their own (``Companions``), so that a flood of log-ins
 /// slows nothing but log-ins.
 ///
 /// Parameters after the OWASP recommendation: 19 MiB, two passes, one lane (about 31 ms on one core).
@@ -18,36 +18,61 @@ public struct Passwords: Sendable {
     static let saltBytes = 16
     static let hashBytes = 32
 
-    private let pool: Blocking
+    private let companions: Companions
     private let salt: @Sendable (Int) -> [UInt8]
     /// What an unknown user's password is checked against, so that the answer takes as long as a known one's.
     private let nobody: Hash
 
+    /// How long one may take where everybody else comes first; without others it is a hundredth of that.
+    private static let timeMax: Duration = .seconds(20)
+
     /// - Parameters:
-    ///   - pool: one thread per core at most: more would only make each log-in slower.
+    ///   - pool: one process for each of its threads, and one per core at most: more would only make each log-in slower.
+    ///   - program: whose command `hash` computes; this very program in service.
     ///   - salt: that many random bytes.
-    public init(pool: Blocking, salt: @escaping @Sendable (Int) -> [UInt8]) throws {
-        self.pool = pool
+    public init(
+        pool: Blocking, program: String = "/proc/self/exe", salt: @escaping @Sendable (Int) -> [UInt8]
+    ) throws {
+        companions = Companions(path: program, command: "hash", pool: pool, timeMax: Self.timeMax)
         self.salt = salt
         nobody = try Self.make("nobody has this password", salt: salt(Self.saltBytes))
     }
 
     /// - Throws: ``Blocking/Full`` when more log-ins wait than the pool takes; ``Failure`` when memory is short.
     public func hash(_ password: String) async throws -> Hash {
-        let salt = salt(Self.saltBytes)
-        return try await pool.run { try Self.make(password, salt: salt) }
+        let answer = try await companions.ask(Work.make(salt: salt(Self.saltBytes), password).bytes)
+        guard let text = String(validating: answer, as: UTF8.self), text.hasPrefix("$argon2id$") else {
+            throw Failure(code: answer.first.map { Int32(Int8(bitPattern: $0)) } ?? 0)
+        }
+        return Hash(text: text)
     }
 
     /// Whether the password is the one behind the hash. With `nil` (an unknown user) it takes the same time and is false.
     public func matches(_ password: String, _ hash: Hash?) async throws -> Bool {
         let known = hash ?? nobody
-        let same = try await pool.run { Self.verify(password, known) }
-        return same && hash != nil
+        let same = try await companions.ask(Work.verify(known, password).bytes)
+        return same == [1] && hash != nil
     }
 
     /// Argon2 refused; the code is libargon2's.
     public struct Failure: Error, Sendable {
         public let code: Int32
+    }
+
+    /// The command `hash`: computes what ``Passwords`` of another process asks for, until it is gone.
+    public static func compute() {
+        Companions.serve { request in
+            switch Work(request) {
+            case .make(let salt, let password):
+                do throws(Failure) {
+                    return Array(try make(password, salt: salt).text.utf8)
+                } catch {
+                    return [UInt8(bitPattern: Int8(truncatingIfNeeded: error.code))]
+                }
+            case .verify(let hash, let password): return [verify(password, hash) ? 1 : 0]
+            case nil: return []
+            }
+        }
     }
 
     static func make(_ password: String, salt: [UInt8]) throws(Failure) -> Hash {
@@ -64,5 +89,34 @@ public struct Passwords: Sendable {
     static func verify(_ password: String, _ hash: Hash) -> Bool {
         let bytes = Array(password.utf8)
         return argon2id_verify(hash.text, bytes, bytes.count) == ARGON2_OK.rawValue
+    }
+}
+
+/// What is asked of a companion: a letter, the length of the first part in two bytes, the first part, the password.
+enum Work: Equatable {
+    case make(salt: [UInt8], _ password: String)
+    case verify(Passwords.Hash, _ password: String)
+
+    var bytes: [UInt8] {
+        let (letter, first, password): (Character, [UInt8], String) =
+            switch self {
+            case .make(let salt, let password): ("m", salt, password)
+            case .verify(let hash, let password): ("v", Array(hash.text.utf8), password)
+            }
+        let length = [UInt8(truncatingIfNeeded: first.count >> 8), UInt8(truncatingIfNeeded: first.count)]
+        return Array(letter.utf8) + length + first + password.utf8
+    }
+
+    init?(_ bytes: [UInt8]) {
+        guard bytes.count >= 3 else { return nil }
+        let end = 3 + (Int(bytes[1]) << 8 | Int(bytes[2]))
+        guard end <= bytes.count else { return nil }
+        let first = bytes[3..<end]
+        let password = String(decoding: bytes[end...], as: UTF8.self)
+        switch bytes[0] {
+        case UInt8(ascii: "m"): self = .make(salt: Array(first), password)
+        case UInt8(ascii: "v"): self = .verify(Passwords.Hash(text: String(decoding: first, as: UTF8.self)), password)
+        default: return nil
+        }
     }
 }

@@ -22,6 +22,8 @@ void cl_set_loop(void *loop);
 int cl_stop_signals(void);
 // the calling thread gets the processor when no other thread wants it
 void cl_background_thread(void);
+// the same for a whole process that has only the calling thread to compute, and for its share among others
+void cl_background_process(void);
 // the new process has no descriptor from `first` on (glibc 2.34)
 int cl_spawn_close_from(posix_spawn_file_actions_t *actions, int first);
 // _exit: no exit handlers run

@@ -1,0 +1,60 @@
+import Glibc
+import Shared
+import TestSupport
+import Testing
+
+@testable import Passwords
+@testable import Runtime
+
+@Suite struct HashingTests {
+    private func passwords(threads: Int = 1) throws -> Passwords {
+        try Passwords(pool: Blocking(threads: threads, queueMax: 64), program: authProgram) { Digest.randomBytes($0) }
+    }
+
+    @Test func `what is asked of a companion is read as it was written`() {
+        for work in [
+            Work.make(salt: [0, 1, 255], "pass word"), .verify(.init(text: "$argon2id$v=19$…"), "ünï\n"),
+            .make(salt: [], ""),
+        ] {
+            #expect(Work(work.bytes) == work)
+        }
+        #expect(Work([]) == nil && Work([0x6D, 0, 9, 1]) == nil && Work([0x78, 0, 0]) == nil)
+    }
+
+    @Test func `a password matches its hash, and no other, and nobody's never`() async throws {
+        try await onLoop {
+            let passwords = try passwords(threads: 2)
+            let hash = try await passwords.hash("correct horse")
+            #expect(hash.text.hasPrefix("$argon2id$v=19$m=19456,t=2,p=1$"))
+            #expect(try await passwords.matches("correct horse", hash))
+            #expect(try await !passwords.matches("correct horse ", hash))
+            #expect(try await !passwords.matches("nobody has this password", nil))
+            #expect(Passwords.verify("correct horse", hash), "any other program reads it too")
+        }
+    }
+
+    @Test func `a companion is kept, comes after everybody else, and is replaced when it dies`() async throws {
+        try await onLoop {
+            let companions = Companions(
+                path: authProgram, command: "hash", pool: Blocking(threads: 1, queueMax: 1), timeMax: .seconds(60))
+            let work = Work.make(salt: Array(repeating: 7, count: 16), "a").bytes
+            let answer = try await companions.ask(work)
+            let first = try #require(companions.resting.first)
+            #expect(try await companions.ask(work) == answer)
+            #expect(companions.resting == [first])
+            #expect(getsid(first) == first, "a session of its own")
+            kill(first, SIGKILL)
+            #expect(try await companions.ask(work) == answer)
+            #expect(companions.resting.count == 1 && companions.resting != [first])
+        }
+    }
+
+    @Test func `one that answers nothing is given up in time`() async throws {
+        try await onLoop {
+            let deaf = Companions(
+                path: "/bin/sleep", command: "60", pool: Blocking(threads: 1, queueMax: 1), timeMax: .milliseconds(50))
+            await #expect(throws: Worker.Failure.timeout) { _ = try await deaf.ask([1]) }
+            #expect(deaf.resting.isEmpty)
+        }
+    }
+}
