@@ -7,8 +7,8 @@ import Synchronization
 /// One request and one answer at a time each, over two pipes.
 ///
 /// A thread of ours, however low its priority, computes on our account: to the kernel, which shares processors out among
-/// sessions and containers first, this program has had its turn, and its loops wait (decision 0027). A companion has a
-/// session, and with it a share, of its own.
+/// sessions and containers first, this program has had its turn, and its loops wait. A companion has a session, and with it
+/// a share, of its own (decision 0027).
 public final class Companions: Sendable {
     private let path: String
     private let command: String

@@ -20,9 +20,7 @@ void cl_set_loop(void *loop);
 // a descriptor that gives one byte, the signal's number, for each SIGTERM and SIGINT from now on, whichever thread the
 // system picks to take it; SIGPIPE is ignored. Once per process.
 int cl_stop_signals(void);
-// the calling thread gets the processor when no other thread wants it
-void cl_background_thread(void);
-// the same for a whole process that has only the calling thread to compute, and for its share among others
+// this process, which has only the calling thread to compute, gets the processor when hardly anybody else wants it
 void cl_background_process(void);
 // the new process has no descriptor from `first` on (glibc 2.34)
 int cl_spawn_close_from(posix_spawn_file_actions_t *actions, int first);
