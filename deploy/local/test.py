@@ -37,7 +37,7 @@ FAULTS_SECONDS = 25 * 60
 
 # Suites whose members of Kafka groups, or leases, have to be renewed in time, and the one whose members come and go: the
 # embedded broker was seen to leave three of them waiting while forty other groups came and went.
-TIMED = "^(KafkaTests|MessagingTests|GatewayTests\\.CountersTests)\\b"
+TIMED = "^(KafkaTests|MessagingTests|GatewayTests\\.CountersTests)[./]"
 MEMBERS = "^MessagingTests\\.ConsumerTests"
 
 # The thread sanitizer and librdkafka's own threads do not get along: it stops in code that is not ours. These suites,
