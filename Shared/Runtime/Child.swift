@@ -11,8 +11,12 @@ final class Child {
     let output: Pipe
     let process: pid_t
 
+    /// Writing to one that has died is an error like others, not the end of us.
+    private static let survivesBrokenPipes: Void = { _ = signal(SIGPIPE, SIG_IGN) }()
+
     /// - Parameter command: its only argument.
     init(_ path: String, _ command: String) throws(Worker.Failure) {
+        _ = Self.survivesBrokenPipes
         (input, output) = (try Pipe(), try Pipe())
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
