@@ -90,6 +90,13 @@ struct Fixture: Sendable {
         return consumer
     }
 
+    /// A consumer that has been given its part of the partitions.
+    func member() async throws -> Consumer {
+        let consumer = try await consumer()
+        try await eventually(within: .seconds(40), "the group has taken it in") { consumer.unready() == nil }
+        return consumer
+    }
+
     func unstartedConsumer(_ before: @escaping @Sendable (Counted) async throws -> Void = { _ in }) -> Consumer {
         Consumer(program, topics: [.telephonyLeads], database: database, kafka: kafka, log: kafka.log) { envelope, tx in
             let event = try envelope.event(as: Counted.self)
