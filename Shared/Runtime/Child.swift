@@ -38,6 +38,20 @@ final class Child {
         output.closeWriteEnd()
     }
 
+    /// Writes all of it, for whichever side of a pipe; false when nobody reads it.
+    static func write(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
+        var sent = 0
+        while sent < bytes.count {
+            let count = bytes.withUnsafeBytes { buffer in
+                Glibc.write(descriptor, buffer.baseAddress.map { $0 + sent }, bytes.count - sent)
+            }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { return false }
+            sent += count
+        }
+        return true
+    }
+
     /// Its exit status when it has ended, 128 + n after signal n. Call this or ``kill()``, once.
     func wait() -> Int32 {
         var status: Int32 = 0

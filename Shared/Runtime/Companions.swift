@@ -112,15 +112,6 @@ private enum Frame {
     static func write(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
         guard bytes.count <= bytesMax else { return false }
         let frame = (0..<4).map { UInt8(truncatingIfNeeded: bytes.count >> (24 - 8 * $0)) } + bytes
-        var sent = 0
-        while sent < frame.count {
-            let count = frame.withUnsafeBytes { buffer in
-                Glibc.write(descriptor, buffer.baseAddress.map { $0 + sent }, frame.count - sent)
-            }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { return false }
-            sent += count
-        }
-        return true
+        return Child.write(frame, to: descriptor)
     }
 }

@@ -147,14 +147,5 @@ public enum Confinement {
     }
 
     /// Writes all of it to standard output; false when nobody reads it.
-    public static func output(_ bytes: [UInt8]) -> Bool {
-        var sent = 0
-        while sent < bytes.count {
-            let count = bytes.withUnsafeBytes { write(1, $0.baseAddress.map { $0 + sent }, bytes.count - sent) }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { return false }
-            sent += count
-        }
-        return true
-    }
+    public static func output(_ bytes: [UInt8]) -> Bool { Child.write(bytes, to: 1) }
 }

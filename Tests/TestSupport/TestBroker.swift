@@ -39,53 +39,17 @@ public enum TestBroker {
 
 /// A broker process of the test's own (`TEST_BROKER_BINARY`), for faults: it keeps its log in memory, so killing and
 /// starting it again is a broker that comes back empty.
-///
-/// Sendable because the test's loop alone uses it.
-public final class PrivateBroker: @unchecked Sendable {
-    public let port: Int
-    private let binary: String
-    private var process: pid_t?
-
+public final class PrivateBroker: PrivateServer, @unchecked Sendable {
     public var brokers: String { "127.0.0.1:\(port)" }
 
     public init() throws {
-        binary = try TestBroker.variable("TEST_BROKER_BINARY")
-        // A port that was free a moment ago.
-        let listener = try Socket.listen(host: "127.0.0.1", port: 0)
-        port = listener.localPort
-        listener.close()
-    }
-
-    deinit {
-        if let process { Glibc.kill(process, SIGKILL) }
-    }
-
-    /// Starts the broker and waits until it takes connections.
-    public func start() async throws {
-        let url = "tcp://127.0.0.1:\(port)"
-        process = try startProcess([
-            binary, "broker", "--cluster-id", "test", "--listener-url", url, "--advertised-listener-url", url,
-            "--storage-engine", "memory://tansu/",
-        ])
-        try await eventually("the broker listens") {
-            guard let socket = try? await Socket.connect(host: "127.0.0.1", port: self.port) else { return false }
-            socket.close()
-            return true
+        let binary = try TestBroker.variable("TEST_BROKER_BINARY")
+        try super.init { port in
+            let url = "tcp://127.0.0.1:\(port)"
+            return [
+                binary, "broker", "--cluster-id", "test", "--listener-url", url, "--advertised-listener-url", url,
+                "--storage-engine", "memory://tansu/",
+            ]
         }
     }
-
-    /// Ends it without a word, and everything it held with it.
-    public func kill() async throws {
-        guard let process else { return }
-        self.process = nil
-        Glibc.kill(process, SIGKILL)
-        try await Blocking.shared.run {
-            var status: Int32 = 0
-            waitpid(process, &status, 0)
-        }
-    }
-
-    /// Leaves every connection open and answers nothing.
-    public func pause() { if let process { Glibc.kill(process, SIGSTOP) } }
-    public func resume() { if let process { Glibc.kill(process, SIGCONT) } }
 }
