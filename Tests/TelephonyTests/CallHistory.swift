@@ -86,8 +86,9 @@ struct CallHistory {
 
     mutating func limits() -> ReadCalls.Limits {
         var limits = ReadCalls.Limits()
-        limits.gathered = pick([0, 20, 30_000])
-        limits.fetched = limits.gathered
+        limits.gathered = pick([0, 3, 20, 8000])
+        limits.gatheredUncounted = pick([0, 3, 20, 2000])
+        limits.byNumber = pick([0, 5, 20_000])
         limits.counted = pick([10, 100_000])
         return limits
     }
@@ -140,7 +141,9 @@ struct CallHistory {
     }
     private mutating func chance(_ of: Int) -> Bool { Int.random(in: 0..<of, using: &random) == 0 }
     private mutating func number() -> String {
-        pick(["+1415555", "+1212555", "+4930555"]) + String(pick([1001, 1002, 2001, 9001]))
+        // Some are the beginning of others, up to a zero; some are none.
+        if chance(20) { return "anonymous" }
+        return pick(["+1415555", "+1212555", "+4930555"]) + String(pick([1001, 1002, 2001, 9001, 100, 1000]))
     }
 
     /// Midnights, as people ask for days, and any time.
@@ -151,6 +154,9 @@ struct CallHistory {
 
     private mutating func words() -> String {
         let call = pick(calls)
-        return pick([call.id.text, call.sid ?? "", "1415", "+1 (212) 555", "1001", "5552001", "nobody", "493055590"])
+        return pick([
+            call.id.text, call.sid ?? "", "1415", "+1 (212) 555", "1001", "5552001", "nobody", "493055590",
+            "14155551000", "1000", "4930555100", "0001", "1415555100100000", "141555510010000",
+        ])
     }
 }

@@ -11,30 +11,74 @@ enum ReadCallCounts {
             SELECT ((SELECT coalesce(sum(n.calls), 0) FROM call_counts n WHERE \(fragment: rows(filter, days)))
                 + \(fragment: live(filter))
             """
-        for edge in days.edges { query = "\(fragment: query) + \(fragment: over(filter, within: edge))" }
+        for part in days.added { query = "\(fragment: query) + \(fragment: over(filter, within: part))" }
+        for part in days.taken { query = "\(fragment: query) - \(fragment: over(filter, within: part))" }
         return "\(fragment: query))::bigint AS n"
     }
 
-    /// The whole UTC days of a range, and what is left of it before and after them.
+    /// About how many of each kind that is over, the days a range cuts taken for whole: none where there is none. Rows of
+    /// `kind` and `n`.
+    static func ofEachKind(_ filter: CallFilter) -> Query {
+        let days = Days(around: filter.from, filter.until)
+        return """
+            SELECT n.kind::bigint AS kind, sum(n.calls)::bigint AS n FROM call_counts n
+            WHERE \(fragment: rows(filter, days)) GROUP BY n.kind
+            """
+    }
+
+    /// A range as whole UTC days and what it has of the days it cuts: of these the smaller part is looked at, which either
+    /// belongs to the range or is missing in it.
     struct Days {
+        typealias Part = (from: Instant, until: Instant)
         /// nil: from the beginning, to the end.
         var first: Instant?
         var end: Instant?
         /// False when the range holds no whole day.
         var areAny = true
-        var edges: [(from: Instant, until: Instant)] = []
+        var added: [Part] = []
+        var taken: [Part] = []
 
         init(from: Instant?, until: Instant?) {
-            let day: Int64 = 86_400_000_000
-            func floor(_ at: Instant) -> Int64 { at.microseconds - (at.microseconds % day + day) % day }
-            first = from.map { Instant(microseconds: floor(Instant(microseconds: $0.microseconds + day - 1))) }
-            end = until.map { Instant(microseconds: floor($0)) }
-            if let from, let until, let first, let end, first >= end {
-                (areAny, edges) = (false, [(from, until)])
+            let before = from.map(Self.midnight(before:))
+            let after = from.map(Self.midnight(after:))
+            let lastBefore = until.map(Self.midnight(before:))
+            let lastAfter = until.map(Self.midnight(after:))
+            if let from, let until, let after, let lastBefore, after > lastBefore {
+                (areAny, added) = (false, [(from, until)])
                 return
             }
-            if let from, let first, from < first { edges.append((from, first)) }
-            if let until, let end, end < until { edges.append((end, until)) }
+            (first, end) = (after, lastBefore)
+            if let from, let before, let after, from < after {
+                if from - before < after - from {
+                    first = before
+                    if before < from { taken.append((before, from)) }
+                } else {
+                    added.append((from, after))
+                }
+            }
+            if let until, let lastBefore, let lastAfter, lastBefore < until {
+                if lastAfter - until < until - lastBefore {
+                    end = lastAfter
+                    taken.append((until, lastAfter))
+                } else {
+                    added.append((lastBefore, until))
+                }
+            }
+            if let first, let end { areAny = first < end }
+        }
+
+        /// The days that have some of the range.
+        init(around from: Instant?, _ until: Instant?) {
+            (first, end) = (from.map(Self.midnight(before:)), until.map(Self.midnight(after:)))
+        }
+
+        private static let day: Int64 = 86_400_000_000
+        private static func midnight(before at: Instant) -> Instant {
+            Instant(microseconds: at.microseconds - (at.microseconds % day + day) % day)
+        }
+        /// The same instant if it is one.
+        private static func midnight(after at: Instant) -> Instant {
+            midnight(before: Instant(microseconds: at.microseconds + day - 1))
         }
     }
 
@@ -66,10 +110,10 @@ enum ReadCallCounts {
         return "(SELECT count(*) FROM calls c WHERE \(fragment: conditions))"
     }
 
-    private static func over(_ filter: CallFilter, within edge: (from: Instant, until: Instant)) -> Query {
+    private static func over(_ filter: CallFilter, within part: Days.Part) -> Query {
         var over = filter
         over.kinds = filter.kinds.filter(CallKind.isOver)
-        (over.from, over.until) = (edge.from, edge.until)
+        (over.from, over.until) = (part.from, part.until)
         return "(SELECT count(*) FROM calls c WHERE \(fragment: ReadCalls.every(ReadCalls.conditions(over))))"
     }
 }

@@ -12,10 +12,13 @@ enum ReadCalls {
     struct Limits: Sendable {
         /// Counted one by one no further than this.
         var counted = ReadCalls.exactMax
-        /// No more than this are gathered and sorted. More are found soon by walking the order past the others.
-        var gathered = 30_000
-        /// The same where each one's row has to be read.
-        var fetched = 5000
+        /// No more than this of one kind are gathered and sorted. Of more, enough are found soon by walking the order past
+        /// the others.
+        var gathered = 8000
+        /// The same where they have to be counted for it.
+        var gatheredUncounted = 2000
+        /// The same of all kinds together, by a number.
+        var byNumber = 20_000
         /// Nobody skips further than this; a cursor goes on wherever it is.
         var skipped = 100_000
     }
@@ -47,35 +50,119 @@ enum ReadCalls {
         let seek: Query?
 
         func read(_ database: Database) async throws -> ([Call], Total) {
-            let isCounting = page.cursor == nil
-            if filter.isInOrder, page.offset <= limits.skipped / 10 {
-                let rows = try await planned(isCounting ? [count(limits.counted), walk] : [walk], database)
-                let calls = try rows[rows.count - 1].map(Call.init)
-                return (calls, isCounting ? try await self.total(of: counted(rows[0]), database) : .uncounted)
+            switch filter.search {
+            case .digits(let digits): try await readByNumber(NumberRange.ofEither(digits), database)
+            case .id, .sid: try await readOne(database)
+            case nil where filter.isInOrder: try await readInOrder(database)
+            case nil: try await readByKind(database)
             }
-            let fewMax = if case .digits = filter.search { limits.fetched } else { limits.gathered }
-            let number = try counted(try await planned([count(isCounting ? limits.counted : fewMax)], database)[0])
-            let total: Total = isCounting ? try await self.total(of: number, database) : .uncounted
-            if number <= page.offset { return ([], total) }
+        }
+
+        private var isCounting: Bool { page.cursor == nil }
+
+        /// The order's index holds exactly what is asked for.
+        private func readInOrder(_ database: Database) async throws -> ([Call], Total) {
+            if page.offset <= limits.skipped / 10 {
+                let rows = try await planned((isCounting ? [count] : []) + [walk(filter.kinds)], database)
+                let calls = try rows[rows.count - 1].map(Call.init)
+                return (calls, isCounting ? try await total(of: number(rows[0]), database) : .uncounted)
+            }
+            let number = try number(try await planned([count], database)[0])
+            let total = try await total(of: number, database)
+            guard try isThere(number) else { return ([], total) }
+            return (try await planned([walk(filter.kinds)], database)[0].map(Call.init), total)
+        }
+
+        /// Kinds of which few are meant are gathered, the others walked.
+        private func readByKind(_ database: Database) async throws -> ([Call], Total) {
+            let rows = try await planned([perKind] + (isCounting ? [count] : []), database)
+            let total = isCounting ? try await total(of: number(rows[1]), database) : .uncounted
+            if isCounting, try !isThere(number(rows[1])) { return ([], total) }
+            // Those going on are few, and in no count.
+            var (few, many) = (filter.isCounted ? filter.kinds.filter { !CallKind.isOver($0) } : [], [Int]())
+            for row in rows[0] {
+                let (kind, number): (Int, Int) = (try row["kind"], try row["n"])
+                if number > gatheredMax { many.append(kind) } else if number > 0 { few.append(kind) }
+            }
+            if few.isEmpty, many.isEmpty { return ([], total) }
+            let parts = (few.isEmpty ? [] : [gathered(few)]) + (many.isEmpty ? [] : sideBySide(many))
+            return (try await planned([shown(ReadCalls.all(parts))], database)[0].map(Call.init), total)
+        }
+
+        /// An id names one call at most.
+        private func readOne(_ database: Database) async throws -> ([Call], Total) {
+            let rows = try await planned([shown(gathered(filter.kinds))] + (isCounting ? [count] : []), database)
+            return (try rows[0].map(Call.init), isCounting ? .exact(try number(rows[1])) : .uncounted)
+        }
+
+        private func readByNumber(_ ranges: [NumberRange], _ database: Database) async throws -> ([Call], Total) {
+            if ranges.isEmpty { return ([], isCounting ? .exact(0) : .uncounted) }
+            let rows = try await planned([gathered(by: ranges)], database)[0]
+            let (met, total): (Int, Int) = (try rows[0]["met"], try rows[0]["total"])
+            if met <= limits.byNumber {
+                // A row without a call says that there is none on this page.
+                let calls = try rows.filter { try $0.decode("is_call", as: Bool.self) }.map(Call.init)
+                return (calls, isCounting ? .exact(total) : .uncounted)
+            }
+            guard isCounting else {
+                return (try await planned([walkPastNumbers], database)[0].map(Call.init), .uncounted)
+            }
+            let number = try number(try await planned([count(by: ranges)], database)[0])
+            let found = try await self.total(of: number, database)
+            guard try isThere(number) else { return ([], found) }
+            return (try await planned([walkPastNumbers], database)[0].map(Call.init), found)
+        }
+
+        /// Whether there is anything where the page begins, as far as that was counted.
+        private func isThere(_ number: Int) throws -> Bool {
+            if number <= page.offset, filter.isCounted || number <= limits.counted { return false }
             guard page.offset <= limits.skipped else {
                 throw Problem.validation("page", "is too far to skip to: follow next_cursor, it goes on from anywhere")
             }
-            let listing = filter.isInOrder || number > fewMax ? walk : gather
-            return (try await planned([listing], database)[0].map(Call.init), total)
+            return true
         }
 
-        /// Planned for these values: a plan for any cannot tell a range that holds nothing from one that holds all.
+        /// Planned for these values: a plan for any cannot tell a range that holds nothing from one that holds all. And
+        /// without sorting what an index has sorted already: of a kind in a workspace the planner knows only what they have on
+        /// average, and would rather sort those few.
         private func planned(_ queries: [Query], _ database: Database) async throws -> [Rows] {
-            let plans: Query = "SELECT set_config('plan_cache_mode', 'force_custom_plan', true) AS mode"
+            let plans: Query = """
+                SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_sort', 'off', true)
+                """
             return Array(try await database.pipeline([plans] + queries).dropFirst())
         }
 
-        private func counted(_ rows: Rows) throws -> Int { try rows.first.map { try $0["n"] } ?? 0 }
+        // MARK: Counting
 
-        private func count(_ max: Int) -> Query {
+        private func number(_ rows: Rows) throws -> Int { try rows.first.map { try $0["n"] } ?? 0 }
+
+        private var count: Query {
             if filter.isCounted { return ReadCallCounts.known(filter) }
             return """
-                SELECT count(*) AS n FROM (SELECT FROM calls c WHERE \(fragment: meant) LIMIT \(max + 1)) AS counted
+                SELECT count(*) AS n FROM (SELECT FROM calls c WHERE \(fragment: meant) LIMIT \(limits.counted + 1)) AS counted
+                """
+        }
+
+        /// A call that is found twice, by its first and by its last digits, is counted once; where one way finds more than
+        /// are counted, it need not be known.
+        private func count(by ranges: [NumberRange]) -> Query {
+            let ways = ranges.map { met(by: $0, limits.counted) }
+            let most = ways.map { "(SELECT count(*) FROM \(fragment: $0) AS way)" as Query }
+            return """
+                SELECT CASE WHEN greatest(\(fragment: ReadCalls.list(most))) > \(limits.counted) THEN \(limits.counted + 1)
+                    ELSE (SELECT count(DISTINCT id) FROM (\(fragment: ReadCalls.all(ways))) AS met) END AS n
+                """
+        }
+
+        private var gatheredMax: Int { filter.isCounted ? limits.gathered : limits.gatheredUncounted }
+
+        private var perKind: Query {
+            if filter.isCounted { return ReadCallCounts.ofEachKind(filter) }
+            let conditions = ReadCalls.every(ReadCalls.conditions(filter, kinds: "c.kind = k.kind"))
+            return """
+                SELECT k.kind::bigint AS kind, (SELECT count(*) FROM (
+                    SELECT FROM calls c WHERE \(fragment: conditions) LIMIT \(gatheredMax + 1)) AS meant) AS n
+                FROM unnest(\(filter.kinds)::smallint[]) AS k (kind)
                 """
         }
 
@@ -87,35 +174,88 @@ enum ReadCalls {
             return .estimate(max(number, json?[0]?["Plan"]?["Plan Rows"]?.int ?? number))
         }
 
-        // MARK: Two ways of reading
+        // MARK: Ways of reading
 
         private var meant: Query { ReadCalls.every(ReadCalls.conditions(filter)) }
         private var most: Int { page.offset + page.size + 1 }
+        private var place: Query { ReadCalls.place(filter.order) }
+        private var after: Query { seek.map { "AND (\(fragment: $0)) IS TRUE" } ?? "" }
 
-        /// The first of each kind in the order, and of these the first. What the order's index cannot answer is a
-        /// condition `IS TRUE`, which no index answers: it is looked at in passing.
-        private var walk: Query {
-            let conditions = ReadCalls.conditions(filter, walking: true)
-            let place = ReadCalls.place(filter.order)
-            return shown(
-                """
-                SELECT f.id, f.place
-                FROM \(fragment: ReadCalls.branches(filter)) CROSS JOIN LATERAL (
-                    SELECT c.id, \(fragment: place) AS place FROM calls c
-                    WHERE \(fragment: ReadCalls.every(conditions + (seek.map { [$0] } ?? [])))
-                    ORDER BY \(fragment: sorted(place, "c.id")) LIMIT \(most)) AS f
-                """)
+        private func walk(_ kinds: [Int]) -> Query { shown(walked(kinds)) }
+
+        /// The first of each kind in the order. What the order's index cannot answer is a condition `IS TRUE`, which no
+        /// index answers: it is looked at in passing.
+        private func walked(_ kinds: [Int]) -> Query {
+            """
+            SELECT f.id, f.place
+            FROM \(fragment: ReadCalls.branches(filter, kinds)) CROSS JOIN LATERAL
+                \(fragment: first(ReadCalls.conditions(filter, kinds: "c.kind = k.kind", walking: true))) AS f
+            """
         }
 
-        /// All there are, sorted.
-        private var gather: Query {
-            let place = ReadCalls.place(filter.order)
-            let after: Query = seek.map { "AND (\(fragment: $0)) IS TRUE" } ?? ""
-            return shown(
+        private func first(_ conditions: [Query]) -> Query {
+            """
+            (SELECT c.id, \(fragment: place) AS place FROM calls c
+             WHERE \(fragment: ReadCalls.every(conditions + (seek.map { [$0] } ?? [])))
+             ORDER BY \(fragment: sorted(place, "c.id")) LIMIT \(most))
+            """
+        }
+
+        /// The same, but no kind further than the page needs. Planning this takes longer than a walk whose index holds
+        /// exactly what is asked for.
+        private func sideBySide(_ kinds: [Int]) -> [Query] {
+            guard filter.tenancy.ids?.count ?? 1 == 1 else { return [walked(kinds)] }
+            return kinds.map { side("c.kind = \(Int16($0))") }
+        }
+
+        private func side(_ kinds: Query) -> Query {
+            first(ReadCalls.conditions(filter, kinds: kinds, walking: true, side: true))
+        }
+
+        /// Past calls of other numbers, which are in no order's index. Those going on are few, and soon sorted.
+        private var walkPastNumbers: Query {
+            let live: Query = """
+                c.kind = ANY (\(filter.kinds.filter { !CallKind.isOver($0) })::smallint[])
+                AND c.status IN ('initiated', 'ringing', 'in_progress', 'escalated')
                 """
-                SELECT c.id, \(fragment: place) AS place FROM calls c
-                WHERE \(fragment: meant) \(fragment: after) OFFSET 0
-                """)
+            return shown(ReadCalls.all([side(live)] + sideBySide(filter.kinds.filter(CallKind.isOver))))
+        }
+
+        /// All of these kinds, and the first of them.
+        private func gathered(_ kinds: [Int]) -> Query {
+            let conditions = ReadCalls.conditions(filter, kinds: "c.kind = ANY (\(kinds)::smallint[])")
+            return """
+                (SELECT id, place FROM (
+                     SELECT c.id, \(fragment: place) AS place FROM calls c
+                     WHERE \(fragment: ReadCalls.every(conditions)) \(fragment: after) OFFSET 0) AS meant
+                 ORDER BY \(fragment: sorted("place", "id")) LIMIT \(most))
+                """
+        }
+
+        /// Those one way of being found by a number finds, from its index alone.
+        private func met(by range: NumberRange, _ max: Int) -> Query {
+            let conditions = ReadCalls.conditions(filter, search: range.condition)
+            return """
+                (SELECT c.id, \(fragment: place) AS place FROM calls c
+                 WHERE \(fragment: ReadCalls.every(conditions)) \(fragment: after) LIMIT \(max + 1))
+                """
+        }
+
+        /// All that are found by a number, unless there are too many: then it only says so.
+        private func gathered(by ranges: [NumberRange]) -> Query {
+            """
+            WITH met AS MATERIALIZED (\(fragment: ReadCalls.all(ranges.map { met(by: $0, limits.byNumber) }))),
+                 found AS MATERIALIZED (
+                     SELECT id, place FROM met WHERE (SELECT count(*) FROM met) <= \(limits.byNumber) GROUP BY id, place),
+                 page AS (
+                     SELECT id, place FROM found ORDER BY \(fragment: sorted("place", "id"))
+                     LIMIT \(page.size + 1) OFFSET \(page.offset))
+            SELECT (SELECT count(*) FROM met) AS met, (SELECT count(*) FROM found) AS total, page.id IS NOT NULL AS is_call,
+                \(fragment: CallStore.columns)
+            FROM (SELECT) AS always
+            LEFT JOIN (page CROSS JOIN LATERAL (SELECT * FROM calls WHERE calls.id = page.id OFFSET 0) AS c) ON TRUE
+            ORDER BY \(fragment: sorted("page.place", "page.id"))
+            """
         }
 
         private func shown(_ found: Query) -> Query {
@@ -149,20 +289,34 @@ extension ReadCalls {
         conditions.dropFirst().reduce(conditions.first ?? "TRUE") { "\(fragment: $0) AND \(fragment: $1)" }
     }
 
+    private static func all(_ parts: [Query]) -> Query {
+        parts.dropFirst().reduce(parts[0]) { "\(fragment: $0) UNION ALL \(fragment: $1)" }
+    }
+
+    private static func list(_ values: [Query]) -> Query {
+        values.dropFirst().reduce(values[0]) { "\(fragment: $0), \(fragment: $1)" }
+    }
+
     /// What a call has to be.
-    /// - Parameter walking: kind by kind (`branches`), in the index of the order.
-    static func conditions(_ filter: CallFilter, walking: Bool = false) -> [Query] {
+    /// - Parameters:
+    ///   - kinds: of these kinds; nil: those of the filter.
+    ///   - walking: in the index of the order, one kind after the other (``branches(_:_:)``).
+    ///   - side: or side by side, with the workspace in each.
+    ///   - search: in place of the filter's.
+    static func conditions(
+        _ filter: CallFilter, kinds: Query? = nil, walking: Bool = false, side: Bool = false, search: Query? = nil
+    ) -> [Query] {
         var parts: [Query] = []
         func add(_ condition: Query, inIndexOf isKey: Bool) {
             parts.append(!walking || isKey ? condition : "(\(fragment: condition)) IS TRUE")
         }
         let isOfBusiness = walking && filter.order == .startedAt && filter.business != nil
-        if walking, !isOfBusiness, filter.tenancy.ids != nil {
+        if walking, !side, !isOfBusiness, filter.tenancy.ids != nil {
             parts.append("c.workspace_id = w.id")
         } else {
             add(tenant(filter.tenancy, "c.workspace_id"), inIndexOf: !isOfBusiness)
         }
-        parts.append(walking ? "c.kind = k.kind" : "c.kind = ANY (\(filter.kinds)::smallint[])")
+        parts.append(kinds ?? "c.kind = ANY (\(filter.kinds)::smallint[])")
         if let business = filter.business { add("c.business_id = \(business)", inIndexOf: isOfBusiness) }
         if let from = filter.from { add("c.started_at >= \(from)", inIndexOf: filter.order == .startedAt) }
         if let until = filter.until { add("c.started_at < \(until)", inIndexOf: filter.order == .startedAt) }
@@ -175,28 +329,16 @@ extension ReadCalls {
                 "coalesce(c.qa_score, -1) >= 0 AND coalesce(c.qa_score, -1) <= \(most)",
                 inIndexOf: filter.order == .qaScore)
         }
-        if let search = filter.search { add(found(search), inIndexOf: false) }
+        if let search = search ?? filter.search.map(found) { add(search, inIndexOf: false) }
         return parts
     }
 
-    /// The equal values an order is walked for, one after the other. By scores only kinds that have any: most calls
-    /// without a score are of a few kinds, which would be walked to their end.
-    private static func branches(_ filter: CallFilter) -> Query {
-        let kinds: Query = "unnest(\(filter.kinds)::smallint[]) AS k (kind)"
+    /// The equal values an order is walked for, one after the other.
+    private static func branches(_ filter: CallFilter, _ kinds: [Int]) -> Query {
+        let kinds: Query = "unnest(\(kinds)::smallint[]) AS k (kind)"
         let isOfBusiness = filter.order == .startedAt && filter.business != nil
-        var branches = kinds
-        var of: Query = "TRUE"
-        if !isOfBusiness, let ids = filter.tenancy.ids {
-            branches = "unnest(\(ids)) AS w (id) CROSS JOIN \(fragment: kinds)"
-            of = "c.workspace_id = w.id"
-        }
-        guard filter.isByScore, filter.order != .qaScore else { return branches }
-        return """
-            \(fragment: branches) CROSS JOIN LATERAL (
-                SELECT FROM calls c WHERE \(fragment: of) AND c.kind = k.kind
-                AND coalesce(c.qa_score, -1) >= \(filter.qaLeast ?? 0) AND coalesce(c.qa_score, -1) <= \(filter.qaMost ?? 1)
-                LIMIT 1) AS scored
-            """
+        guard !isOfBusiness, let ids = filter.tenancy.ids else { return kinds }
+        return "unnest(\(ids)) AS w (id) CROSS JOIN \(fragment: kinds)"
     }
 
     private static func found(_ search: CallFilter.Search) -> Query {
@@ -204,15 +346,46 @@ extension ReadCalls {
         case .id(let id): return "c.id = \(id)"
         case .sid(let sid): return "c.twilio_call_sid = \(sid)"
         case .digits(let digits):
-            let reversed = String(digits.reversed())
-            let (end, reversedEnd) = (digits + ":", reversed + ":")  // ':' is the character after '9'
-            return """
-                (ltrim(c.from_number, '+') ~>=~ \(digits) AND ltrim(c.from_number, '+') ~<~ \(end)
-                 OR ltrim(c.to_number, '+') ~>=~ \(digits) AND ltrim(c.to_number, '+') ~<~ \(end)
-                 OR reverse(c.from_number) ~>=~ \(reversed) AND reverse(c.from_number) ~<~ \(reversedEnd)
-                 OR reverse(c.to_number) ~>=~ \(reversed) AND reverse(c.to_number) ~<~ \(reversedEnd))
-                """
+            let ways = NumberRange.ofEither(digits).map(\.condition)
+            guard let first = ways.first else { return "FALSE" }
+            return "(\(fragment: ways.dropFirst().reduce(first) { "\(fragment: $0) OR \(fragment: $1)" }))"
         }
+    }
+}
+
+/// Numbers that begin with some digits, as migration 12 places them: one range.
+private struct NumberRange {
+    let column: Query
+    let from: Int64
+    let until: Int64
+    let digits: Int64
+
+    /// The four ways in which digits may be some of a call's: first or last of either number. None if there are more digits
+    /// than a number has.
+    static func ofEither(_ digits: String) -> [NumberRange] {
+        guard let head = NumberRange("c.from_head", digits), let tail = NumberRange("c.from_tail", digits.reversed())
+        else {
+            return []
+        }
+        return [head, tail, head.on("c.to_head"), tail.on("c.to_tail")]
+    }
+
+    private init?(_ column: Query, _ digits: some Collection<Character>) {
+        guard digits.count <= 15, let number = Int64(String(digits)) else { return nil }
+        let unit = (digits.count..<15).reduce(Int64(16)) { unit, _ in 10 * unit }
+        (self.column, self.digits) = (column, Int64(digits.count))
+        (from, until) = (number * unit, (number + 1) * unit)
+    }
+
+    private init(_ range: NumberRange, on column: Query) {
+        (self.column, from, until, digits) = (column, range.from, range.until, range.digits)
+    }
+
+    private func on(_ column: Query) -> NumberRange { NumberRange(self, on: column) }
+
+    /// A shorter number filled up with zeros is in the range too; its last four bits say that it is shorter.
+    var condition: Query {
+        "\(fragment: column) >= \(from) AND \(fragment: column) < \(until) AND (\(fragment: column) & 15) >= \(digits)"
     }
 }
 
