@@ -42,8 +42,9 @@ enum AuthService {
 
     private static func accounts(_ settings: Settings, _ program: Program) throws -> Accounts {
         let secret = settings.secret("SECRET_KEY", lengthMin: 32)
-        // One process a core: argon2 fills a core for 31 ms, more at once would only make each slower.
-        let pool = Blocking(threads: EventLoopGroup.cores, queueMax: settings.int("LOGIN_QUEUE", default: 256))
+        // Argon2 fills a core for 13 ms; one core is left to everybody else (decision 0027).
+        let pool = Blocking(
+            threads: max(1, EventLoopGroup.cores - 1), queueMax: settings.int("LOGIN_QUEUE", default: 256))
         return Accounts(
             database: program.database,
             passwords: try Passwords(pool: pool) { Digest.randomBytes($0) },

@@ -25,7 +25,8 @@ public struct KafkaSettings: Sendable {
     /// How long the embedded broker keeps a fetch that finds nothing. It does not answer as soon as something comes but
     /// looks once more after half of this, so half of it is what an event may wait, and each look costs the broker a
     /// little: some 5 % of a core for an idle reader at 5 ms, 2 % at 25, nothing to speak of at 50 and more.
-    private var fetchWaitMilliseconds = 5
+    /// At 5 ms an idle local platform took half a core for it, at 20 a quarter, and a frame is 11 ms later.
+    private var fetchWaitMilliseconds = 20
 
     public init(
         brokers: String, profile: Profile = .server, clientID: String, topicPrefix: String = "",
