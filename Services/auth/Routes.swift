@@ -53,7 +53,8 @@ enum Routes {
                 access: .everyone, body: Schemas.email, returns: .ok(Schemas.said)
             ) { try await accounts.resendVerification($0) },
             .get(
-                "/.well-known/jwks.json", "The keys access tokens are signed with", tag: "auth", access: .everyone, limit: .none,
+                "/.well-known/jwks.json", "The keys access tokens are signed with", tag: "auth", access: .everyone,
+                limit: .none,
                 returns: .ok(Schemas.keySet)
             ) { _ in accounts.keySet() },
         ]

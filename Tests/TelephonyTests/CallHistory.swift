@@ -89,6 +89,7 @@ struct CallHistory {
         limits.gathered = pick([0, 3, 20, 8000])
         limits.gatheredUncounted = pick([0, 3, 20, 2000])
         limits.byNumber = pick([0, 5, 20_000])
+        limits.passed = pick([0, 30, 20_000])
         limits.counted = pick([10, 100_000])
         return limits
     }
@@ -130,7 +131,9 @@ struct CallHistory {
         case .id(let id): return call.id == id
         case .sid(let sid): return call.sid == sid
         case .digits(let digits):
-            return [call.from, call.to].contains { $0.dropFirst().hasPrefix(digits) || $0.hasSuffix(digits) }
+            return [call.from, call.to].contains {
+                $0.hasPrefix("+") && ($0.dropFirst().hasPrefix(digits) || $0.hasSuffix(digits))
+            }
         }
     }
 
@@ -142,7 +145,7 @@ struct CallHistory {
     private mutating func chance(_ of: Int) -> Bool { Int.random(in: 0..<of, using: &random) == 0 }
     private mutating func number() -> String {
         // Some are the beginning of others, up to a zero; some are none.
-        if chance(20) { return "anonymous" }
+        if chance(20) { return pick(["anonymous", "client:1001"]) }
         return pick(["+1415555", "+1212555", "+4930555"]) + String(pick([1001, 1002, 2001, 9001, 100, 1000]))
     }
 

@@ -12,7 +12,7 @@ struct CallFilter: Sendable {
     enum Search: Sendable {
         case id(CallID)
         case sid(String)
-        /// The first or the last digits of either number.
+        /// The first or the last digits of either number; of a phone number only, not of a client's or a SIP address.
         case digits(String)
 
         /// Anything that is neither an id nor at least four digits can only be a carrier's id.

@@ -26,14 +26,14 @@ enum ReadCallCounts {
             """
     }
 
-    /// A range as whole UTC days and what it has of the days it cuts: of these the smaller part is looked at, which either
-    /// belongs to the range or is missing in it.
+    /// A range as UTC days taken whole, what is looked at besides, and what is looked at to be taken away again: of a day that
+    /// an end of the range cuts, the smaller part. A range within one day is looked at itself.
     struct Days {
         typealias Part = (from: Instant, until: Instant)
         /// nil: from the beginning, to the end.
         var first: Instant?
         var end: Instant?
-        /// False when the range holds no whole day.
+        /// False when no day is taken whole.
         var areAny = true
         var added: [Part] = []
         var taken: [Part] = []
@@ -51,7 +51,7 @@ enum ReadCallCounts {
             if let from, let before, let after, from < after {
                 if from - before < after - from {
                     first = before
-                    if before < from { taken.append((before, from)) }
+                    taken.append((before, from))
                 } else {
                     added.append((from, after))
                 }

@@ -12,13 +12,15 @@ enum ReadCalls {
     struct Limits: Sendable {
         /// Counted one by one no further than this.
         var counted = ReadCalls.exactMax
-        /// No more than this of one kind are gathered and sorted. Of more, enough are found soon by walking the order past
-        /// the others.
+        /// No more than this of one kind, and four times as many altogether, are gathered and sorted. Of more, enough are
+        /// found soon by walking the order past the others.
         var gathered = 8000
         /// The same where they have to be counted for it.
         var gatheredUncounted = 2000
-        /// The same of all kinds together, by a number.
+        /// The same by a number, in each of the ways to be found by it.
         var byNumber = 20_000
+        /// Walked past by a number, which may stand at the far end of the order: then all that have it are gathered.
+        var passed = 20_000
         /// Nobody skips further than this; a cursor goes on wherever it is.
         var skipped = 100_000
     }
@@ -51,7 +53,7 @@ enum ReadCalls {
 
         func read(_ database: Database) async throws -> ([Call], Total) {
             switch filter.search {
-            case .digits(let digits): try await readByNumber(NumberRange.ofEither(digits), database)
+            case .digits(let digits): try await readByNumber(DigitsRange.ofEither(digits), database)
             case .id, .sid: try await readOne(database)
             case nil where filter.isInOrder: try await readInOrder(database)
             case nil: try await readByKind(database)
@@ -62,15 +64,16 @@ enum ReadCalls {
 
         /// The order's index holds exactly what is asked for.
         private func readInOrder(_ database: Database) async throws -> ([Call], Total) {
+            let walk = shown(walked(filter.kinds))
             if page.offset <= limits.skipped / 10 {
-                let rows = try await planned((isCounting ? [count] : []) + [walk(filter.kinds)], database)
+                let rows = try await planned((isCounting ? [count] : []) + [walk], database)
                 let calls = try rows[rows.count - 1].map(Call.init)
                 return (calls, isCounting ? try await total(of: number(rows[0]), database) : .uncounted)
             }
             let number = try number(try await planned([count], database)[0])
             let total = try await total(of: number, database)
             guard try isThere(number) else { return ([], total) }
-            return (try await planned([walk(filter.kinds)], database)[0].map(Call.init), total)
+            return (try await planned([walk], database)[0].map(Call.init), total)
         }
 
         /// Kinds of which few are meant are gathered, the others walked.
@@ -78,14 +81,17 @@ enum ReadCalls {
             let rows = try await planned([perKind] + (isCounting ? [count] : []), database)
             let total = isCounting ? try await total(of: number(rows[1]), database) : .uncounted
             if isCounting, try !isThere(number(rows[1])) { return ([], total) }
-            // Those going on are few, and in no count.
-            var (few, many) = (filter.isCounted ? filter.kinds.filter { !CallKind.isOver($0) } : [], [Int]())
-            for row in rows[0] {
-                let (kind, number): (Int, Int) = (try row["kind"], try row["n"])
-                if number > gatheredMax { many.append(kind) } else if number > 0 { few.append(kind) }
+            var known: [(kind: Int, number: Int)] = []
+            for row in rows[0] { known.append((try row["kind"], try row["n"])) }
+            // A kind that had none yet is gathered with the others: a call may become of that kind this very moment.
+            var few = Set(filter.kinds)
+            var gathered = 0
+            for (kind, number) in known.sorted(by: { $0.number < $1.number }) {
+                gathered += number
+                if number > gatheredMax || gathered > 4 * gatheredMax { few.remove(kind) }
             }
-            if few.isEmpty, many.isEmpty { return ([], total) }
-            let parts = (few.isEmpty ? [] : [gathered(few)]) + (many.isEmpty ? [] : sideBySide(many))
+            let many = filter.kinds.filter { !few.contains($0) }
+            let parts = (few.isEmpty ? [] : [self.gathered(few.sorted())]) + (many.isEmpty ? [] : sideBySide(many))
             return (try await planned([shown(ReadCalls.all(parts))], database)[0].map(Call.init), total)
         }
 
@@ -95,22 +101,25 @@ enum ReadCalls {
             return (try rows[0].map(Call.init), isCounting ? .exact(try number(rows[1])) : .uncounted)
         }
 
-        private func readByNumber(_ ranges: [NumberRange], _ database: Database) async throws -> ([Call], Total) {
-            if ranges.isEmpty { return ([], isCounting ? .exact(0) : .uncounted) }
-            let rows = try await planned([gathered(by: ranges)], database)[0]
-            let (met, total): (Int, Int) = (try rows[0]["met"], try rows[0]["total"])
-            if met <= limits.byNumber {
+        private func readByNumber(_ ways: [DigitsRange], _ database: Database) async throws -> ([Call], Total) {
+            if ways.isEmpty { return ([], isCounting ? .exact(0) : .uncounted) }
+            let few = try await planned([gathered(by: ways)], database)[0]
+            if try few[0].decode("met", as: Int.self) <= limits.byNumber {
                 // A row without a call says that there is none on this page.
-                let calls = try rows.filter { try $0.decode("is_call", as: Bool.self) }.map(Call.init)
-                return (calls, isCounting ? .exact(total) : .uncounted)
+                let calls = try few.filter { try $0.decode("is_call", as: Bool.self) }.map(Call.init)
+                return (calls, isCounting ? .exact(try few[0]["total"]) : .uncounted)
             }
-            guard isCounting else {
-                return (try await planned([walkPastNumbers], database)[0].map(Call.init), .uncounted)
+            var total = Total.uncounted
+            if isCounting {
+                let number = try number(try await planned([count(by: ways)], database)[0])
+                total = try await self.total(of: number, database)
+                guard try isThere(number) else { return ([], total) }
             }
-            let number = try number(try await planned([count(by: ranges)], database)[0])
-            let found = try await self.total(of: number, database)
-            guard try isThere(number) else { return ([], found) }
-            return (try await planned([walkPastNumbers], database)[0].map(Call.init), found)
+            if let walk = walkPastNumbers {
+                let rows = try await planned([walk], database)[0]
+                if rows.count > page.size { return (try rows.map(Call.init), total) }
+            }
+            return (try await planned([first(by: ways)], database)[0].map(Call.init), total)
         }
 
         /// Whether there is anything where the page begins, as far as that was counted.
@@ -145,12 +154,12 @@ enum ReadCalls {
 
         /// A call that is found twice, by its first and by its last digits, is counted once; where one way finds more than
         /// are counted, it need not be known.
-        private func count(by ranges: [NumberRange]) -> Query {
-            let ways = ranges.map { met(by: $0, limits.counted) }
-            let most = ways.map { "(SELECT count(*) FROM \(fragment: $0) AS way)" as Query }
+        private func count(by ways: [DigitsRange]) -> Query {
+            let met = ways.enumerated().map { "SELECT \(Int64($0)) AS way, id FROM \(fragment: met(by: $1, limits.counted)) AS way" as Query }
             return """
-                SELECT CASE WHEN greatest(\(fragment: ReadCalls.list(most))) > \(limits.counted) THEN \(limits.counted + 1)
-                    ELSE (SELECT count(DISTINCT id) FROM (\(fragment: ReadCalls.all(ways))) AS met) END AS n
+                WITH met AS MATERIALIZED (\(fragment: ReadCalls.all(met)))
+                SELECT CASE WHEN EXISTS (SELECT FROM met GROUP BY way HAVING count(*) > \(limits.counted))
+                    THEN \(limits.counted + 1) ELSE (SELECT count(DISTINCT id) FROM met) END AS n
                 """
         }
 
@@ -168,8 +177,12 @@ enum ReadCalls {
 
         private func total(of number: Int, _ database: Database) async throws -> Total {
             guard !filter.isCounted, number > limits.counted else { return .exact(number) }
+            var search: Query?
+            // Without how many digits there were, of which the planner knows nothing and takes it for a third.
+            if case .digits(let digits) = filter.search { search = ReadCalls.any(DigitsRange.ofEither(digits).map(\.range)) }
+            let conditions = ReadCalls.every(ReadCalls.conditions(filter, search: search))
             let plan = try await database.queryOne(
-                "EXPLAIN (FORMAT JSON) SELECT FROM calls c WHERE \(fragment: meant)")
+                "EXPLAIN (FORMAT JSON) SELECT FROM calls c WHERE \(fragment: conditions)")
             let json = try plan.map { try JSON.parse($0.decode(0, as: String.self)) }
             return .estimate(max(number, json?[0]?["Plan"]?["Plan Rows"]?.int ?? number))
         }
@@ -180,8 +193,6 @@ enum ReadCalls {
         private var most: Int { page.offset + page.size + 1 }
         private var place: Query { ReadCalls.place(filter.order) }
         private var after: Query { seek.map { "AND (\(fragment: $0)) IS TRUE" } ?? "" }
-
-        private func walk(_ kinds: [Int]) -> Query { shown(walked(kinds)) }
 
         /// The first of each kind in the order. What the order's index cannot answer is a condition `IS TRUE`, which no
         /// index answers: it is looked at in passing.
@@ -202,23 +213,52 @@ enum ReadCalls {
         }
 
         /// The same, but no kind further than the page needs. Planning this takes longer than a walk whose index holds
-        /// exactly what is asked for.
+        /// exactly what is asked for. (Of several workspaces each kind is walked for a whole page.)
         private func sideBySide(_ kinds: [Int]) -> [Query] {
-            guard filter.tenancy.ids?.count ?? 1 == 1 else { return [walked(kinds)] }
-            return kinds.map { side("c.kind = \(Int16($0))") }
+            guard isOfOne else { return [walked(kinds)] }
+            return kinds.map {
+                first(ReadCalls.conditions(filter, kinds: "c.kind = \(Int16($0))", walking: true, side: true))
+            }
         }
 
-        private func side(_ kinds: Query) -> Query {
-            first(ReadCalls.conditions(filter, kinds: kinds, walking: true, side: true))
-        }
+        /// Of one workspace, or whoever's.
+        private var isOfOne: Bool { filter.tenancy.ids?.count ?? 1 == 1 }
 
-        /// Past calls of other numbers, which are in no order's index. Those going on are few, and soon sorted.
-        private var walkPastNumbers: Query {
+        /// Past calls of other numbers, which are in no order's index, but not far: whoever finds less than a page has to
+        /// look for all that have the number. nil: not worth a try.
+        private var walkPastNumbers: Query? {
+            guard isOfOne else { return nil }
+            func side(_ kinds: Query) -> Query {
+                let (keys, others) = ReadCalls.split(filter, kinds: kinds, walking: true, side: true, search: nil)
+                return """
+                    (SELECT c.id, \(fragment: place) AS place, \(fragment: ReadCalls.every(others)) AS is_found FROM calls c
+                     WHERE \(fragment: ReadCalls.every(keys + (seek.map { [$0] } ?? [])))
+                     ORDER BY \(fragment: sorted(place, "c.id")) LIMIT \(limits.passed))
+                    """
+            }
+            // Those going on are few, and soon sorted.
             let live: Query = """
                 c.kind = ANY (\(filter.kinds.filter { !CallKind.isOver($0) })::smallint[])
                 AND c.status IN ('initiated', 'ringing', 'in_progress', 'escalated')
                 """
-            return shown(ReadCalls.all([side(live)] + sideBySide(filter.kinds.filter(CallKind.isOver))))
+            let sides = [side(live)] + filter.kinds.filter(CallKind.isOver).map { side("c.kind = \(Int16($0))") }
+            return shown(
+                """
+                SELECT passed.id, passed.place FROM (
+                    SELECT id, place, is_found FROM (\(fragment: ReadCalls.all(sides))) AS sides
+                    ORDER BY \(fragment: sorted("place", "id")) LIMIT \(limits.passed)) AS passed
+                WHERE passed.is_found
+                """)
+        }
+
+        /// The first of all that are found by a number. A call is found in as many ways as there are at most.
+        private func first(by ways: [DigitsRange]) -> Query {
+            shown(
+                """
+                SELECT DISTINCT id, place FROM (
+                    SELECT id, place FROM (\(fragment: ReadCalls.all(ways.map { met(by: $0, nil) }))) AS met
+                    ORDER BY \(fragment: sorted("place", "id")) LIMIT \(ways.count * most)) AS first
+                """)
         }
 
         /// All of these kinds, and the first of them.
@@ -233,18 +273,19 @@ enum ReadCalls {
         }
 
         /// Those one way of being found by a number finds, from its index alone.
-        private func met(by range: NumberRange, _ max: Int) -> Query {
-            let conditions = ReadCalls.conditions(filter, search: range.condition)
+        /// - Parameter max: and one more at most; nil: all.
+        private func met(by way: DigitsRange, _ max: Int?) -> Query {
+            let conditions = ReadCalls.conditions(filter, search: way.condition)
             return """
                 (SELECT c.id, \(fragment: place) AS place FROM calls c
-                 WHERE \(fragment: ReadCalls.every(conditions)) \(fragment: after) LIMIT \(max + 1))
+                 WHERE \(fragment: ReadCalls.every(conditions)) \(fragment: after) LIMIT \(max.map { $0 + 1 }))
                 """
         }
 
         /// All that are found by a number, unless there are too many: then it only says so.
-        private func gathered(by ranges: [NumberRange]) -> Query {
+        private func gathered(by ways: [DigitsRange]) -> Query {
             """
-            WITH met AS MATERIALIZED (\(fragment: ReadCalls.all(ranges.map { met(by: $0, limits.byNumber) }))),
+            WITH met AS MATERIALIZED (\(fragment: ReadCalls.all(ways.map { met(by: $0, limits.byNumber) }))),
                  found AS MATERIALIZED (
                      SELECT id, place FROM met WHERE (SELECT count(*) FROM met) <= \(limits.byNumber) GROUP BY id, place),
                  page AS (
@@ -293,8 +334,9 @@ extension ReadCalls {
         parts.dropFirst().reduce(parts[0]) { "\(fragment: $0) UNION ALL \(fragment: $1)" }
     }
 
-    private static func list(_ values: [Query]) -> Query {
-        values.dropFirst().reduce(values[0]) { "\(fragment: $0), \(fragment: $1)" }
+    private static func any(_ ways: [Query]) -> Query {
+        guard let first = ways.first else { return "FALSE" }
+        return "(\(fragment: ways.dropFirst().reduce(first) { "\(fragment: $0) OR \(fragment: $1)" }))"
     }
 
     /// What a call has to be.
@@ -306,17 +348,25 @@ extension ReadCalls {
     static func conditions(
         _ filter: CallFilter, kinds: Query? = nil, walking: Bool = false, side: Bool = false, search: Query? = nil
     ) -> [Query] {
-        var parts: [Query] = []
+        let (keys, others) = split(filter, kinds: kinds, walking: walking, side: side, search: search)
+        return keys + (walking ? others.map { "(\(fragment: $0)) IS TRUE" } : others)
+    }
+
+    /// The same: what the index of the order is walked by, and what is looked at in passing.
+    private static func split(
+        _ filter: CallFilter, kinds: Query?, walking: Bool, side: Bool, search: Query?
+    ) -> (keys: [Query], others: [Query]) {
+        var (keys, others): ([Query], [Query]) = ([], [])
         func add(_ condition: Query, inIndexOf isKey: Bool) {
-            parts.append(!walking || isKey ? condition : "(\(fragment: condition)) IS TRUE")
+            if isKey { keys.append(condition) } else { others.append(condition) }
         }
         let isOfBusiness = walking && filter.order == .startedAt && filter.business != nil
         if walking, !side, !isOfBusiness, filter.tenancy.ids != nil {
-            parts.append("c.workspace_id = w.id")
+            keys.append("c.workspace_id = w.id")
         } else {
             add(tenant(filter.tenancy, "c.workspace_id"), inIndexOf: !isOfBusiness)
         }
-        parts.append(kinds ?? "c.kind = ANY (\(filter.kinds)::smallint[])")
+        keys.append(kinds ?? "c.kind = ANY (\(filter.kinds)::smallint[])")
         if let business = filter.business { add("c.business_id = \(business)", inIndexOf: isOfBusiness) }
         if let from = filter.from { add("c.started_at >= \(from)", inIndexOf: filter.order == .startedAt) }
         if let until = filter.until { add("c.started_at < \(until)", inIndexOf: filter.order == .startedAt) }
@@ -329,8 +379,8 @@ extension ReadCalls {
                 "coalesce(c.qa_score, -1) >= 0 AND coalesce(c.qa_score, -1) <= \(most)",
                 inIndexOf: filter.order == .qaScore)
         }
-        if let search = search ?? filter.search.map(found) { add(search, inIndexOf: false) }
-        return parts
+        if let search = search ?? filter.search.map(found) { others.append(search) }
+        return (keys, others)
     }
 
     /// The equal values an order is walked for, one after the other.
@@ -345,26 +395,22 @@ extension ReadCalls {
         switch search {
         case .id(let id): return "c.id = \(id)"
         case .sid(let sid): return "c.twilio_call_sid = \(sid)"
-        case .digits(let digits):
-            let ways = NumberRange.ofEither(digits).map(\.condition)
-            guard let first = ways.first else { return "FALSE" }
-            return "(\(fragment: ways.dropFirst().reduce(first) { "\(fragment: $0) OR \(fragment: $1)" }))"
+        case .digits(let digits): return any(DigitsRange.ofEither(digits).map(\.condition))
         }
     }
 }
 
-/// Numbers that begin with some digits, as migration 12 places them: one range.
-private struct NumberRange {
-    let column: Query
-    let from: Int64
-    let until: Int64
-    let digits: Int64
+/// Numbers that begin with some digits, as migration 12 places them.
+private struct DigitsRange {
+    private var column: Query
+    private let from: Int64
+    private let until: Int64
+    private let digits: Int64
 
     /// The four ways in which digits may be some of a call's: first or last of either number. None if there are more digits
     /// than a number has.
-    static func ofEither(_ digits: String) -> [NumberRange] {
-        guard let head = NumberRange("c.from_head", digits), let tail = NumberRange("c.from_tail", digits.reversed())
-        else {
+    static func ofEither(_ digits: String) -> [DigitsRange] {
+        guard let head = DigitsRange("c.from_head", digits), let tail = DigitsRange("c.from_tail", digits.reversed()) else {
             return []
         }
         return [head, tail, head.on("c.to_head"), tail.on("c.to_tail")]
@@ -377,16 +423,16 @@ private struct NumberRange {
         (from, until) = (number * unit, (number + 1) * unit)
     }
 
-    private init(_ range: NumberRange, on column: Query) {
-        (self.column, from, until, digits) = (column, range.from, range.until, range.digits)
+    private func on(_ column: Query) -> DigitsRange {
+        var other = self
+        other.column = column
+        return other
     }
 
-    private func on(_ column: Query) -> NumberRange { NumberRange(self, on: column) }
+    var range: Query { "\(fragment: column) >= \(from) AND \(fragment: column) < \(until)" }
 
     /// A shorter number filled up with zeros is in the range too; its last four bits say that it is shorter.
-    var condition: Query {
-        "\(fragment: column) >= \(from) AND \(fragment: column) < \(until) AND (\(fragment: column) & 15) >= \(digits)"
-    }
+    var condition: Query { "\(fragment: range) AND (\(fragment: column) & 15) >= \(digits)" }
 }
 
 // MARK: - Places
