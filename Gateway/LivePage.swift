@@ -104,7 +104,11 @@ extension Pages {
           const on = {
             "call.started": data => show(data.call),
             "call.updated": data => show(data.call),
-            "call.ended": data => card(data.call_id).article.classList.add("ended"),
+            // How it ended comes with the next update.
+            "call.ended": data => {
+              card(data.call_id).article.classList.add("ended");
+              tell(data.call_id, { status: "ended" });
+            },
             "interaction.added": data => {
               const { speaker, text } = data.interaction, lines = card(data.call_id).lines;
               const line = document.createElement("p");

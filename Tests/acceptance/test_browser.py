@@ -59,7 +59,8 @@ def test_a_call_is_seen_as_it_happens(page, owner, carrier):
     call.hang_up(seconds=20)
     page.locator("article.ended").wait_for()
     page.get_by_text("QA 0.").or_(page.get_by_text("QA 1.")).first.wait_for()
-    assert "completed" in page.locator("article .facts").inner_text()
+    assert "in_progress" not in page.locator("article .facts").inner_text()
+    page.locator("article .facts", has_text="completed").wait_for()
 
 
 def test_calls_under_way_are_there_from_the_beginning_and_others_never(page, owner, stranger, carrier):

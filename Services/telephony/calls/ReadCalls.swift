@@ -155,9 +155,11 @@ enum ReadCalls {
         /// A call that is found twice, by its first and by its last digits, is counted once; where one way finds more than
         /// are counted, it need not be known.
         private func count(by ways: [DigitsRange]) -> Query {
-            let met = ways.enumerated().map { "SELECT \(Int64($0)) AS way, id FROM \(fragment: met(by: $1, limits.counted)) AS way" as Query }
+            let parts = ways.enumerated().map { number, way -> Query in
+                "SELECT \(Int64(number)) AS way, id FROM \(fragment: met(by: way, limits.counted)) AS met"
+            }
             return """
-                WITH met AS MATERIALIZED (\(fragment: ReadCalls.all(met)))
+                WITH met AS MATERIALIZED (\(fragment: ReadCalls.all(parts)))
                 SELECT CASE WHEN EXISTS (SELECT FROM met GROUP BY way HAVING count(*) > \(limits.counted))
                     THEN \(limits.counted + 1) ELSE (SELECT count(DISTINCT id) FROM met) END AS n
                 """
@@ -179,7 +181,9 @@ enum ReadCalls {
             guard !filter.isCounted, number > limits.counted else { return .exact(number) }
             var search: Query?
             // Without how many digits there were, of which the planner knows nothing and takes it for a third.
-            if case .digits(let digits) = filter.search { search = ReadCalls.any(DigitsRange.ofEither(digits).map(\.range)) }
+            if case .digits(let digits) = filter.search {
+                search = ReadCalls.any(DigitsRange.ofEither(digits).map(\.range))
+            }
             let conditions = ReadCalls.every(ReadCalls.conditions(filter, search: search))
             let plan = try await database.queryOne(
                 "EXPLAIN (FORMAT JSON) SELECT FROM calls c WHERE \(fragment: conditions)")
@@ -410,7 +414,8 @@ private struct DigitsRange {
     /// The four ways in which digits may be some of a call's: first or last of either number. None if there are more digits
     /// than a number has.
     static func ofEither(_ digits: String) -> [DigitsRange] {
-        guard let head = DigitsRange("c.from_head", digits), let tail = DigitsRange("c.from_tail", digits.reversed()) else {
+        guard let head = DigitsRange("c.from_head", digits), let tail = DigitsRange("c.from_tail", digits.reversed())
+        else {
             return []
         }
         return [head, tail, head.on("c.to_head"), tail.on("c.to_tail")]
