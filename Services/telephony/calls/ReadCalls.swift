@@ -155,13 +155,11 @@ enum ReadCalls {
         /// A call that is found twice, by its first and by its last digits, is counted once; where one way finds more than
         /// are counted, it need not be known.
         private func count(by ways: [DigitsRange]) -> Query {
-            let parts = ways.enumerated().map { number, way -> Query in
-                "SELECT \(Int64(number)) AS way, id FROM \(fragment: met(by: way, limits.counted)) AS met"
-            }
+            let ways = ways.map { met(by: $0, limits.counted) }
+            let each = ways.map { "(SELECT count(*) FROM \(fragment: $0) AS met)" as Query }
             return """
-                WITH met AS MATERIALIZED (\(fragment: ReadCalls.all(parts)))
-                SELECT CASE WHEN EXISTS (SELECT FROM met GROUP BY way HAVING count(*) > \(limits.counted))
-                    THEN \(limits.counted + 1) ELSE (SELECT count(DISTINCT id) FROM met) END AS n
+                SELECT CASE WHEN greatest(\(fragment: ReadCalls.list(each))) > \(limits.counted) THEN \(limits.counted + 1)
+                    ELSE (SELECT count(DISTINCT id) FROM (\(fragment: ReadCalls.all(ways))) AS met) END AS n
                 """
         }
 
@@ -336,6 +334,10 @@ extension ReadCalls {
 
     private static func all(_ parts: [Query]) -> Query {
         parts.dropFirst().reduce(parts[0]) { "\(fragment: $0) UNION ALL \(fragment: $1)" }
+    }
+
+    private static func list(_ values: [Query]) -> Query {
+        values.dropFirst().reduce(values[0]) { "\(fragment: $0), \(fragment: $1)" }
     }
 
     private static func any(_ ways: [Query]) -> Query {
