@@ -104,6 +104,17 @@ import Testing
         }
     }
 
+    @Test func `scores so small that no square of them exists are nothing`() async throws {
+        try await AnalyticsFixture.with { it in
+            let (told, path) = try await Self.talkedIn(it)
+            let tiny: JSON = ["overall_score": 1e-259, "compliance_score": 1e-259, "sentiment_score": 0.12345678]
+            let answer = await it.client.patch(path, json: tiny)
+            #expect(answer.status == 200, "\(answer.text)")
+            let score = try #require(try await told.score())
+            #expect(score.overall == 0 && score.compliance == 0 && score.sentiment == 0.123457)
+        }
+    }
+
     @Test func `figures follow the correction`() async throws {
         try await AnalyticsFixture.with { it in
             let (_, path) = try await Self.talkedIn(it)

@@ -20,11 +20,11 @@ struct Review: Sendable, Equatable {
     init() {}
 
     init(_ form: inout Form) {
-        overall = form.optionalDouble("overall_score", in: 0...1)
-        sentiment = form.optionalDouble("sentiment_score", in: 0...1)
-        compliance = form.optionalDouble("compliance_score", in: 0...1)
-        accuracy = form.optionalDouble("accuracy_score", in: 0...1)
-        professionalism = form.optionalDouble("professionalism_score", in: 0...1)
+        overall = Self.score("overall_score", &form)
+        sentiment = Self.score("sentiment_score", &form)
+        compliance = Self.score("compliance_score", &form)
+        accuracy = Self.score("accuracy_score", &form)
+        professionalism = Self.score("professionalism_score", &form)
         label = form.optionalChoice("sentiment_label", as: SentimentLabel.self)
         complianceIssues = Self.issues("compliance_issues", &form)
         flaggedIssues = Self.issues("flagged_issues", &form)
@@ -35,6 +35,11 @@ struct Review: Sendable, Equatable {
         if !form.hasFailed, self == Review() {
             form.fail("overall_score", "or another member to be corrected must be given")
         }
+    }
+
+    /// To a millionth: nobody judges more finely, and sums of squares of what hardly differs from nothing are refused.
+    private static func score(_ name: String, _ form: inout Form) -> Double? {
+        form.optionalDouble(name, in: 0...1).map { ($0 * 1_000_000).rounded() / 1_000_000 }
     }
 
     private static func issues(_ name: String, _ form: inout Form) -> [String]? {
