@@ -117,9 +117,10 @@ enum AuthService {
             log: program.log)
     }
 
-    /// `auth picture`: what `Pictures` starts for each file, without settings or secrets.
+    /// `auth hash`: what `Passwords` keeps and asks, without settings or secrets.
     private static let computeHashes: Service.Command = { _, _ in Passwords.compute() }
 
+    /// `auth picture`: what `Pictures` starts for each file, without settings or secrets.
     private static let decodePicture: Service.Command = { _, _ in
         let status = Pictures.decode()
         if status != 0 { throw Undecodable() }

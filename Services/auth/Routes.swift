@@ -54,8 +54,7 @@ enum Routes {
             ) { try await accounts.resendVerification($0) },
             .get(
                 "/.well-known/jwks.json", "The keys access tokens are signed with", tag: "auth", access: .everyone,
-                limit: .none,
-                returns: .ok(Schemas.keySet)
+                limit: .none, returns: .ok(Schemas.keySet)
             ) { _ in accounts.keySet() },
         ]
     }

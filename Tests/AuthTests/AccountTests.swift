@@ -16,9 +16,7 @@ import Testing
         try await TestDatabase.fresh(migrations: ["auth"], extra: MessagingSchema.migrations) { database in
             let accounts = Accounts(
                 database: database,
-                passwords: try Passwords(pool: Blocking(threads: 2, queueMax: 64), program: authProgram) {
-                    Digest.randomBytes($0)
-                },
+                passwords: try .ofTest(),
                 keys: SigningKeys(database: database, secret: String(repeating: "k", count: 32)),
                 settings: .init(issuer: "https://test", audience: "switchboard"))
             try await accounts.keys.refresh()

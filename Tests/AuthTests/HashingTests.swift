@@ -7,10 +7,6 @@ import Testing
 @testable import Runtime
 
 @Suite struct HashingTests {
-    private func passwords(threads: Int = 1) throws -> Passwords {
-        try Passwords(pool: Blocking(threads: threads, queueMax: 64), program: authProgram) { Digest.randomBytes($0) }
-    }
-
     @Test func `what is asked of a companion is read as it was written`() {
         for work in [
             Work.make(salt: [0, 1, 255], "pass word"), .verify(.init(text: "$argon2id$v=19$…"), "ünï\n"),
@@ -23,7 +19,7 @@ import Testing
 
     @Test func `a password matches its hash, and no other, and nobody's never`() async throws {
         try await onLoop {
-            let passwords = try passwords(threads: 2)
+            let passwords = try Passwords.ofTest()
             let hash = try await passwords.hash("correct horse")
             #expect(hash.text.hasPrefix("$argon2id$v=19$m=7168,t=5,p=1$"))
             #expect(try await passwords.matches("correct horse", hash))

@@ -26,9 +26,7 @@ struct PersonalRig: Sendable {
         try await TestDatabase.fresh(migrations: ["auth"], extra: MessagingSchema.migrations) { database in
             let accounts = Accounts(
                 database: database,
-                passwords: try Passwords(pool: Blocking(threads: 2, queueMax: 64), program: authProgram) {
-                    Digest.randomBytes($0)
-                },
+                passwords: try .ofTest(),
                 keys: SigningKeys(database: database, secret: String(repeating: "k", count: 32)),
                 settings: .init(issuer: "https://test", audience: "switchboard"))
             try await accounts.keys.refresh()
@@ -93,6 +91,3 @@ struct PersonalRig: Sendable {
             """)
     }
 }
-
-/// The program's own binary, for what it does in other processes.
-let authProgram = #filePath.split(separator: "/").dropLast(3).reduce(into: "") { $0 += "/" + $1 } + "/.build/debug/auth"

@@ -29,9 +29,7 @@ struct SignInRig: Sendable {
             change(&settings)
             let accounts = Accounts(
                 database: database,
-                passwords: try Passwords(pool: Blocking(threads: 2, queueMax: 64), program: authProgram) {
-                    Digest.randomBytes($0)
-                },
+                passwords: try .ofTest(),
                 keys: SigningKeys(database: database, secret: String(repeating: "k", count: 32)), settings: settings,
                 throttle: throttle)
             try await accounts.keys.refresh()

@@ -118,15 +118,15 @@ def is_as_described(case, *places: ParameterLocation) -> bool:
     return not any(case.meta is not None and case.meta.is_negative_at(place) for place in places)
 
 
-def without_nothing(value):
+def without_nulls(value):
     if isinstance(value, dict):
-        return {name: without_nothing(each) for name, each in value.items() if each not in (None, "")}
-    return [without_nothing(each) for each in value] if isinstance(value, list) else value
+        return {name: without_nulls(each) for name, each in value.items() if each is not None}
+    return [without_nulls(each) for each in value] if isinstance(value, list) else value
 
 
 def counts_as_wrong(case, route: Route, document: dict) -> bool:
-    """Whether what was sent is wrong also to who takes a null and an empty text for one that is not there, as every route
-    does: frontends send the fields nobody filled in."""
+    """Whether what was sent is wrong also to who takes a null and an empty parameter for one that is not there, as every
+    route does: frontends send the fields nobody filled in."""
     if route.name in SIGNED:
         # Who signed it is answered with what to do next, whatever it was: a refusal is an error tone to a caller.
         return False
@@ -137,7 +137,7 @@ def counts_as_wrong(case, route: Route, document: dict) -> bool:
     if is_as_described(case, ParameterLocation.BODY) or not content or not isinstance(case.body, dict):
         return True
     wanted = Draft202012Validator(content["schema"] | {"components": document["components"]})
-    return not wanted.is_valid(without_nothing(case.body))
+    return not wanted.is_valid(without_nulls(case.body))
 
 
 def fill(case, route: Route, owned: Owned, person: Person, draw) -> None:

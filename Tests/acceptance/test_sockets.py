@@ -162,17 +162,20 @@ def test_who_comes_back_gets_what_was_missed_once_and_in_order(owner, carrier, s
         call = carrier.ring(number).answer()
         call.say("Hello there.")
         call.hang_up()
-    again = streams(owner)
-    assert again.request("resume", {"after": str(last)})["event"] == "resumed"
+    again, late = streams(owner, subscribe=False), streams(owner)
+    asked = {"type": "all_calls", "after": str(last)}
+    assert again.request("subscribe", asked, answers=("resumed",))["event"] == "resumed"
+    assert late.request("resume", {"after": str(last)})["event"] == "resumed"
     sid = finished_call(owner, carrier, number)
     record = owner.wait_for_call(sid, status="completed")
-    for stream in (witness, again):
+    for stream in (witness, again, late):
         stream.wait_for(ended(record["id"]))
-    upto = min(witness.ids()[-1], again.ids()[-1])
+    upto = min(stream.ids()[-1] for stream in (witness, again, late))
     expected = [each for each in witness.ids() if last < each <= upto]
-    got = [each for each in again.ids() if each <= upto]
-    assert sorted(got) == expected, "everything, and nothing twice"
-    # What came between subscribing and asking for the rest stands before it. (`after` with subscribing leaves no such time.)
+    assert [each for each in again.ids() if each <= upto] == expected
+    # Who asks for the rest only after subscribing has what came in between first.
+    got = [each for each in late.ids() if each <= upto]
+    assert sorted(got) == expected
     since = got[got.index(expected[0]):]
     assert since == sorted(since)
     assert len(expected) > 10

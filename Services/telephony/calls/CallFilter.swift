@@ -57,6 +57,10 @@ struct CallFilter: Sendable {
         if let qaLeast, let qaMost, qaMost < qaLeast { form.fail("max_qa_score", "must not be below min_qa_score") }
     }
 
+    /// Of calls that are going on, and of those that are over.
+    var liveKinds: [Int] { kinds.filter { !CallKind.isOver($0) } }
+    var overKinds: [Int] { kinds.filter(CallKind.isOver) }
+
     var isByScore: Bool { qaLeast != nil || qaMost != nil }
     var isByDate: Bool { from != nil || until != nil }
 

@@ -47,24 +47,25 @@ enum ReadCallCounts {
                 (areAny, added) = (false, [(from, until)])
                 return
             }
-            (first, end) = (after, lastBefore)
-            if let from, let before, let after, from < after {
-                if from - before < after - from {
-                    first = before
-                    taken.append((before, from))
-                } else {
-                    added.append((from, after))
-                }
+            if let from, let before, let after {
+                first = takesWhole(inside: (from, after), outside: (before, from)) ? before : after
             }
-            if let until, let lastBefore, let lastAfter, lastBefore < until {
-                if lastAfter - until < until - lastBefore {
-                    end = lastAfter
-                    taken.append((until, lastAfter))
-                } else {
-                    added.append((lastBefore, until))
-                }
+            if let until, let lastBefore, let lastAfter {
+                end = takesWhole(inside: (lastBefore, until), outside: (until, lastAfter)) ? lastAfter : lastBefore
             }
             if let first, let end { areAny = first < end }
+        }
+
+        /// Whether a day that an end of the range cuts is taken whole and the rest of it away again, or left out and its part
+        /// added: the smaller is looked at. A day that is not cut has neither.
+        private mutating func takesWhole(inside: Part, outside: Part) -> Bool {
+            let isMostlyInside = outside.until - outside.from < inside.until - inside.from
+            if isMostlyInside {
+                if outside.from < outside.until { taken.append(outside) }
+            } else if inside.from < inside.until {
+                added.append(inside)
+            }
+            return isMostlyInside
         }
 
         /// The days that have some of the range.
@@ -104,15 +105,14 @@ enum ReadCallCounts {
 
     private static func live(_ filter: CallFilter) -> Query {
         var live = filter
-        live.kinds = filter.kinds.filter { !CallKind.isOver($0) }
-        let conditions = ReadCalls.every(
-            ReadCalls.conditions(live) + ["c.status IN ('initiated', 'ringing', 'in_progress', 'escalated')"])
+        live.kinds = filter.liveKinds
+        let conditions = ReadCalls.every(ReadCalls.conditions(live) + [ReadCalls.isLive])
         return "(SELECT count(*) FROM calls c WHERE \(fragment: conditions))"
     }
 
     private static func over(_ filter: CallFilter, within part: Days.Part) -> Query {
         var over = filter
-        over.kinds = filter.kinds.filter(CallKind.isOver)
+        over.kinds = filter.overKinds
         (over.from, over.until) = (part.from, part.until)
         return "(SELECT count(*) FROM calls c WHERE \(fragment: ReadCalls.every(ReadCalls.conditions(over))))"
     }

@@ -202,15 +202,15 @@ enum ReadCalls {
             """
             SELECT f.id, f.place
             FROM \(fragment: ReadCalls.branches(filter, kinds)) CROSS JOIN LATERAL
-                \(fragment: first(ReadCalls.conditions(filter, kinds: "c.kind = k.kind", walking: true))) AS f
+                \(fragment: first(ReadCalls.conditions(filter, kinds: "c.kind = k.kind", walking: true), most)) AS f
             """
         }
 
-        private func first(_ conditions: [Query]) -> Query {
+        private func first(_ conditions: [Query], _ max: Int, and more: Query = "") -> Query {
             """
-            (SELECT c.id, \(fragment: place) AS place FROM calls c
+            (SELECT c.id, \(fragment: place) AS place\(fragment: more) FROM calls c
              WHERE \(fragment: ReadCalls.every(conditions + (seek.map { [$0] } ?? [])))
-             ORDER BY \(fragment: sorted(place, "c.id")) LIMIT \(most))
+             ORDER BY \(fragment: sorted(place, "c.id")) LIMIT \(max))
             """
         }
 
@@ -219,7 +219,7 @@ enum ReadCalls {
         private func sideBySide(_ kinds: [Int]) -> [Query] {
             guard isOfOne else { return [walked(kinds)] }
             return kinds.map {
-                first(ReadCalls.conditions(filter, kinds: "c.kind = \(Int16($0))", walking: true, side: true))
+                first(ReadCalls.conditions(filter, kinds: "c.kind = \(Int16($0))", walking: true, side: true), most)
             }
         }
 
@@ -232,18 +232,11 @@ enum ReadCalls {
             guard isOfOne else { return nil }
             func side(_ kinds: Query) -> Query {
                 let (keys, others) = ReadCalls.split(filter, kinds: kinds, walking: true, side: true, search: nil)
-                return """
-                    (SELECT c.id, \(fragment: place) AS place, \(fragment: ReadCalls.every(others)) AS is_found FROM calls c
-                     WHERE \(fragment: ReadCalls.every(keys + (seek.map { [$0] } ?? [])))
-                     ORDER BY \(fragment: sorted(place, "c.id")) LIMIT \(limits.passed))
-                    """
+                return first(keys, limits.passed, and: ", \(fragment: ReadCalls.every(others)) AS is_found")
             }
             // Those going on are few, and soon sorted.
-            let live: Query = """
-                c.kind = ANY (\(filter.kinds.filter { !CallKind.isOver($0) })::smallint[])
-                AND c.status IN ('initiated', 'ringing', 'in_progress', 'escalated')
-                """
-            let sides = [side(live)] + filter.kinds.filter(CallKind.isOver).map { side("c.kind = \(Int16($0))") }
+            let live: Query = "c.kind = ANY (\(filter.liveKinds)::smallint[]) AND \(fragment: ReadCalls.isLive)"
+            let sides = [side(live)] + filter.overKinds.map { side("c.kind = \(Int16($0))") }
             return shown(
                 """
                 SELECT passed.id, passed.place FROM (
@@ -327,6 +320,9 @@ extension ReadCalls {
         if ids.count == 1 { return "\(fragment: column) = \(ids[0])" }
         return "\(fragment: column) = ANY (\(ids))"
     }
+
+    /// As the index of the few that are going on has it.
+    static let isLive: Query = "c.status IN ('initiated', 'ringing', 'in_progress', 'escalated')"
 
     static func every(_ conditions: [Query]) -> Query {
         conditions.dropFirst().reduce(conditions.first ?? "TRUE") { "\(fragment: $0) AND \(fragment: $1)" }

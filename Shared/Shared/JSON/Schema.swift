@@ -103,6 +103,8 @@ extension Schema {
     public static let email = Schema.string(format: "email")
     public static let uri = Schema.string(format: "uri")
     public static let phone = Schema.string(pattern: "^\\+[1-9][0-9]{6,14}$").example("+14155550123")
+    /// The same, or nothing, as a form sends a field nobody filled in.
+    public static let phoneOrEmpty = Schema.string(pattern: "^(\\+[1-9][0-9]{6,14})?$").example("+14155550123")
     /// A decimal string such as `"29.99"`.
     public static let money = Schema.string(pattern: "^-?[0-9]+\\.[0-9]{2}$").example("29.99")
 }

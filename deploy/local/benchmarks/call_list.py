@@ -117,9 +117,9 @@ def measure(instance: Instance) -> list[Row]:
 def ask(instance: Instance, made: float) -> list[Row]:
     """Of the calls that are there; `made`: the seconds it took to make them."""
     credentials = people.credentials(instance)
-    user, admin = (Asker(instance, API(instance.url).signed_in(credentials[who]).token, "/api/v1/calls")
-                   for who in ("user", "admin"))
-    workspace = workspace_of(API(instance.url).signed_in(credentials["user"]))
+    signed_in = [API(instance.url).signed_in(credentials[who]) for who in ("user", "admin")]
+    user, admin = (Asker(instance, api.token, "/api/v1/calls") for api in signed_in)
+    workspace = workspace_of(signed_in[0])
     dice = random.Random(1)
     together, rows = ([], []), []
     asked = kinds(dice, workspace)
