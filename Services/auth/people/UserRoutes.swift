@@ -87,7 +87,7 @@ enum UserSchemas {
 
     private static let personal: [Field] = [
         .optional("first_name", .string(max: 100)), .optional("last_name", .string(max: 100)),
-        .optional("phone", .nullable(.phone), "E.164; null removes it."),
+        .optional("phone", .nullable(.phoneOrEmpty), "E.164; null or an empty text removes it."),
     ]
     private static let ranks: [Field] = [
         .optional("role", .choice(Role.self), "For admins."), .optional("is_staff", .boolean, "For admins."),

@@ -94,7 +94,7 @@ enum PersonalSchemas {
             Field("user_name", .string(min: 1, max: 60), optional: !required),
             .optional("first_name", .string(max: 100)), .optional("last_name", .string(max: 100)),
             .optional("full_name", .string(max: 200), "Instead of the two; the first word is the first name."),
-            .optional("phone", .nullable(.phoneOrEmpty), "null or an empty text removes it."),
+            .optional("phone", .nullable(.phone), "null removes it."),
         ]
     }
 
