@@ -40,16 +40,21 @@ struct Accounts: Sendable {
         var memberships: AccountStore.Memberships
     }
 
-    /// Opens a session inside the transaction that proved who the person is.
+    /// Opens a session inside the transaction that holds the person.
     func openSession(
-        for account: Account, from client: ClientInfo, _ tx: borrowing Transaction
-    ) async throws -> Opened {
-        let memberships = try await AccountStore.memberships(of: account.id, tx)
+        for held: AccountStore.Held, from client: ClientInfo, _ tx: borrowing Transaction
+    ) -> Opened {
+        let (user, memberships) = (held.account.id, held.memberships)
         let session = SessionID()
         let refresh = Digest.randomToken(bytes: 32)
         SessionStore.open(
-            session, of: account.id, from: client, refresh: Digest.sha256(Array(refresh.utf8)),
+            session, of: user, from: client, refresh: Digest.sha256(Array(refresh.utf8)),
             lifetime: settings.sessionLifetime, tx)
+        // It stands in every index that people are listed by: a program that logs in for each thing it does would write
+        // little else.
+        if held.account.lastLogin.map({ memberships.readAt - $0 > .seconds(60) }) ?? true {
+            AccountStore.noteLogin(of: user, tx)
+        }
         return Opened(session: session, refresh: refresh, memberships: memberships)
     }
 

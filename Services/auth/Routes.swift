@@ -131,7 +131,8 @@ enum Schemas {
             .required("is_staff", .boolean), .required("is_superuser", .boolean),
             .required("status", .choice(Account.Status.self)), .required("is_active", .boolean),
             .required("is_verified", .boolean), .required("avatar", .nullable(.string)),
-            .required("last_login", .nullable(.instant)), .required("date_joined", .instant),
+            .required("last_login", .nullable(.instant), "Noted once a minute at most."),
+            .required("date_joined", .instant),
             .required("created_at", .instant), .required("updated_at", .instant)))
 
     static let tokens = Schema.ref(

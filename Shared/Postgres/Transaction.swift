@@ -77,6 +77,12 @@ public struct Transaction: ~Copyable {
         try await state.run(query).affected
     }
 
+    /// Several statements in one round trip. Each sees what was committed before it began, not before the first did
+    /// (READ COMMITTED): what a lock in one of them had to wait for is in the answers of those behind it.
+    public func pipeline(_ queries: [Query]) async throws -> [Rows] {
+        queries.isEmpty ? [] : try await state.run(queries)
+    }
+
     /// Sent together with the next statement or with COMMIT, in order, without a round trip of its own: what follows sees
     /// its effect. When it fails, so does what it travels with, and the transaction is rolled back.
     public func enqueue(_ query: Query) {
@@ -107,24 +113,26 @@ final class TransactionState {
 
     /// BEGIN travels with the first statement, under the same Sync: when it fails, so does the statement.
     func run(_ query: Query) async throws -> Rows {
-        try await run(.query(query), refusal: query.parameters.refusal)
+        try await run([query])[0]
     }
 
-    private func run(_ item: Batch.Item, refusal: String?) async throws -> Rows {
+    /// The answers to these, one each.
+    func run(_ queries: [Query]) async throws -> [Rows] {
         if let failure { throw failure }
         try Task.checkCancellation()
-        let ahead = enqueued
+        let asked = enqueued + queries
         enqueued.removeAll()
-        if let refusal = refusal ?? ahead.lazy.compactMap(\.parameters.refusal).first {
+        if let refusal = asked.lazy.compactMap(\.parameters.refusal).first {
             throw fail(UnsendableValue(reason: refusal))
         }
         let begin: [Batch.Item] = hasBegun ? [] : [.control(isolation.begin)]
-        let items = begin + ahead.map(Batch.Item.query) + [item]
         hasBegun = true
         do {
-            let rows = try await connection.perform(Batch(items, isShared: false))
-            guard let last = rows.last else { throw ConnectionLost(reason: "no answer", mayHaveHappened: true) }
-            return last
+            let rows = try await connection.perform(Batch(begin + asked.map(Batch.Item.query), isShared: false))
+            guard rows.count >= queries.count else {
+                throw ConnectionLost(reason: "no answer", mayHaveHappened: true)
+            }
+            return Array(rows.suffix(queries.count))
         } catch {
             throw fail(error)
         }

@@ -103,6 +103,32 @@ import Testing
         }
     }
 
+    @Test func `the last log-in is noted, but not twice within a minute`() async throws {
+        try await withAuth { client, accounts in
+            _ = await client.post("/api/auth/register/", json: Self.person())
+            func lastAfterLogIn(_ secondsAgo: Int) async throws -> Instant {
+                let database = accounts.database
+                let before = try await database.queryOne(
+                    """
+                    UPDATE users SET last_login = last_login - make_interval(secs => \(Double(secondsAgo)))
+                    RETURNING last_login
+                    """)
+                let answer = await client.post(
+                    "/api/auth/login/", json: ["email": "ann@example.com", "password": "correct horse battery"] as JSON)
+                #expect(answer.status == 200)
+                let after = try await database.queryOne("SELECT last_login FROM users")
+                let (old, new): (Instant?, Instant) = (try before?["last_login"], try #require(after)["last_login"])
+                #expect((old == new) == (secondsAgo < 60))
+                return new
+            }
+            let first = try await lastAfterLogIn(0)
+            #expect(Instant.now() - first < .seconds(60), "registering is the first")
+            _ = try await lastAfterLogIn(10)
+            let later = try await lastAfterLogIn(90)
+            #expect(Instant.now() - later < .seconds(60))
+        }
+    }
+
     @Test func `a refresh token works once and its second use ends the session`() async throws {
         try await withAuth { client, accounts in
             let first = try await client.post("/api/auth/register/", json: Self.person()).json()

@@ -70,9 +70,9 @@ import Testing
                 let used = try await SessionStore.use(
                     Digest.sha256(Array(ann.refresh.utf8)), successor: Digest.sha256("next"), waited: .zero, tx)
                 guard case .fresh(_, let account) = used, account.role == .user else { throw Problem(.internalError) }
-                let memberships = try await AccountStore.memberships(of: account.id, tx)
+                let held = try await AccountStore.held(account, tx)
                 refreshes.yield()
-                return (memberships.readAt, try await Self.waitForSomebodyWaiting(tx))
+                return (held.memberships.readAt, try await Self.waitForSomebodyWaiting(tx))
             }
             for await _ in refreshing { break }
             let changed = await admin.client.patch("/api/users/users/\(ann.id.text)/", json: ["role": "agent"])
@@ -153,6 +153,43 @@ import Testing
             _ = try await office.database.execute(
                 "UPDATE users SET status = 'active', password_hash = \(hash.text) WHERE id = \(ann.id)")
             await #expect(throws: Problem.self) { try await hold() }
+        }
+    }
+
+    /// All of it is beside the person's row, which the log-in waits for.
+    @Test(arguments: ["deletion", "block", "role"])
+    func `a log-in that waits for a change sees what was changed`(_ what: String) async throws {
+        try await Office.open { office in
+            let ann = try await office.register("ann@example.com")
+            let known = try #require(try await AccountStore.credentials(of: ann.id, office.database))
+            let (changing, changes) = AsyncStream.makeStream(of: Void.self)
+            async let changed: Bool = office.database.transaction { (tx: borrowing Transaction) in
+                _ = try await UserStore.lock(ann.id, tx)
+                switch what {
+                case "deletion": try await DeletionStore.plan(ann.id, at: .now() + .seconds(3600), tx)
+                case "block":
+                    tx.enqueue(
+                        """
+                        INSERT INTO blacklist (id, kind, value) VALUES (\(BlacklistID()), 'email', '*@example.com')
+                        """)
+                default: tx.enqueue("UPDATE memberships SET role = 'viewer' WHERE user_id = \(ann.id)")
+                }
+                changes.yield()
+                return try await Self.waitForSomebodyWaiting(tx)
+            }
+            for await _ in changing { break }
+            var held: AccountStore.Held?
+            var refusal: Problem?
+            do {
+                held = try await office.database.transaction { try await office.accounts.hold(known, $0) }
+            } catch let problem as Problem { refusal = problem }
+            let waited = try await changed
+            #expect(waited, "the log-in did not wait")
+            switch what {
+            case "deletion": #expect(refusal?.details?["deletes_at"] != nil)
+            case "block": #expect(refusal?.code == .accountBlocked)
+            default: #expect(held?.memberships.roles == [ann.workspace: .viewer])
+            }
         }
     }
 

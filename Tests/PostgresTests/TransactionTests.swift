@@ -94,6 +94,31 @@ import Testing
         }
     }
 
+    @Test func `a pipeline answers each of its statements, after what was enqueued`() async throws {
+        try await Self.withItems(poolMax: 1) { database async throws in
+            try await database.transaction { (transaction: borrowing Transaction) async throws in
+                transaction.enqueue("INSERT INTO items VALUES (1, 10)")
+                let answers = try await transaction.pipeline([
+                    "SELECT value FROM items", "UPDATE items SET value = 11", "SELECT value FROM items",
+                ])
+                try #require(answers.count == 3)
+                #expect(try answers[0].map { try $0[0] as Int } == [10])
+                #expect(answers[1].affected == 1)
+                #expect(try answers[2].map { try $0[0] as Int } == [11])
+                #expect(try await transaction.pipeline([]).isEmpty)
+            }
+            let error = try await #require(throws: PostgresError.self) {
+                try await database.transaction { (transaction: borrowing Transaction) async throws in
+                    _ = try await transaction.pipeline([
+                        "UPDATE items SET value = 12", "INSERT INTO items VALUES (1)", "SELECT 1",
+                    ])
+                }
+            }
+            #expect(error.isUniqueViolation("items_pkey"))
+            #expect(try await database.queryOne("SELECT value FROM items")?["value"] == 11)
+        }
+    }
+
     @Test func `an enqueued statement that fails fails the statement it travels with`() async throws {
         try await Self.withItems(poolMax: 1) { database async throws in
             let reached = Tally()

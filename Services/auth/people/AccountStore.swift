@@ -95,7 +95,18 @@ enum AccountStore {
     }
 
     static func find(_ id: UserID, _ database: Database) async throws -> Account? {
-        try await database.queryOne("SELECT \(fragment: columns) FROM users u WHERE u.id = \(id)").map(account)
+        try await database.queryOne(finding(id)).map(account)
+    }
+
+    static func finding(_ id: UserID) -> Query { "SELECT \(fragment: columns) FROM users u WHERE u.id = \(id)" }
+
+    /// A person who stays as they are until the transaction ends, and all that decides whether they are let in.
+    struct Held: Sendable {
+        var account: Account
+        var block: BlacklistStore.Block?
+        /// When the account is to be deleted.
+        var deletesAt: Instant?
+        var memberships: Memberships
     }
 
     /// What a token says of a person beside who they are.
@@ -106,34 +117,53 @@ enum AccountStore {
         var readAt: Instant
     }
 
-    /// The roles of a person who is held, by workspace.
-    static func memberships(of user: UserID, _ tx: borrowing Transaction) async throws -> Memberships {
-        let rows = try await tx.query(
-            """
-            SELECT clock_timestamp() AS at, m.workspace_id, m.role
-            FROM (VALUES (1)) AS always LEFT JOIN memberships m ON m.user_id = \(user)
-            """)
-        guard let first = rows.first else { throw Problem(.internalError) }
-        var found = Memberships(readAt: try first["at"])
-        for row in rows {
-            guard let workspace = try row.decode("workspace_id", as: WorkspaceID?.self) else { continue }
-            found.roles[workspace] = try row["role"]
-        }
-        return found
-    }
-
     /// The person, held until the transaction ends: nobody changes what a token is about to say of them. Nil when the
     /// password is another one by now.
     static func hold(
         _ user: UserID, _ password: Passwords.Hash, _ tx: borrowing Transaction
-    ) async throws -> Account? {
+    ) async throws -> Held? {
         // Not a shared lock: who logs in is written to as well, and two who do so at once would wait for each other.
-        try await tx.queryOne(
-            """
+        let person: Query = """
             SELECT \(fragment: columns) FROM users u WHERE u.id = \(user) AND u.password_hash = \(password.text)
             FOR NO KEY UPDATE
             """
-        ).map(account)
+        let rows = try await tx.pipeline([person, standing(of: user)])
+        return try rows[0].first.map { try held(try account($0), rows[1]) }
+    }
+
+    /// The same of somebody whose row is locked already.
+    static func held(_ account: Account, _ tx: borrowing Transaction) async throws -> Held {
+        try held(account, try await tx.query(standing(of: account.id)))
+    }
+
+    /// A row for each workspace, at least one. A statement of its own: one that waited for the lock does not see what was
+    /// changed meanwhile in other tables.
+    private static func standing(of user: UserID) -> Query {
+        """
+        SELECT clock_timestamp() AS at, d.deletes_at, b.blocks, b.expires_at, m.workspace_id, m.role
+        FROM (VALUES (1)) AS always
+        LEFT JOIN deletions d ON d.user_id = \(user)
+        LEFT JOIN LATERAL (\(fragment: BlacklistStore.blocking(user))) AS b ON TRUE
+        LEFT JOIN memberships m ON m.user_id = \(user)
+        """
+    }
+
+    private static func held(_ account: Account, _ rows: Rows) throws -> Held {
+        guard let first = rows.first else { throw Problem(.internalError) }
+        var memberships = Memberships(readAt: try first["at"])
+        for row in rows {
+            guard let workspace = try row.decode("workspace_id", as: WorkspaceID?.self) else { continue }
+            memberships.roles[workspace] = try row["role"]
+        }
+        let isBlocked = try first.decode("blocks", as: Bool?.self) == true
+        return Held(
+            account: account, block: isBlocked ? try BlacklistStore.block(first) : nil,
+            deletesAt: try first["deletes_at"],
+            memberships: memberships)
+    }
+
+    static func noteLogin(of user: UserID, _ tx: borrowing Transaction) {
+        tx.enqueue("UPDATE users SET last_login = now() WHERE id = \(user)")
     }
 
     /// Makes an existing person an admin with this password; nil when there is none with the address.

@@ -48,31 +48,30 @@ enum BlacklistStore {
         let expiresAt: Instant?
     }
 
-    /// The entry that keeps a person out, if one does; of several the one that lasts longest.
-    static func block(of account: Account, _ database: Database) async throws -> Block? {
-        try await database.queryOne(blocking(account.id, account.email)).map(block)
-    }
-
-    static func block(of account: Account, _ tx: borrowing Transaction) async throws -> Block? {
-        try await tx.queryOne(blocking(account.id, account.email)).map(block)
-    }
-
+    /// The entry that keeps an address out, if one does; of several the one that lasts longest.
     static func block(of email: EmailAddress, _ tx: borrowing Transaction) async throws -> Block? {
-        try await tx.queryOne(blocking(nil, email)).map(block)
-    }
-
-    private static func blocking(_ user: UserID?, _ email: EmailAddress) -> Query {
         let domain = "*" + email.folded.drop { $0 != "@" }
-        return """
-            SELECT b.expires_at FROM blacklist b
-            WHERE b.workspace_id IS NULL AND (b.expires_at IS NULL OR b.expires_at > now())
-              AND (b.kind = 'user' AND b.value = \(user?.text ?? "")
-                   OR b.kind = 'email' AND b.value IN (\(email.folded), \(domain)))
-            ORDER BY b.expires_at DESC NULLS FIRST LIMIT 1
-            """
+        return try await tx.queryOne(
+            blocking("blacklist b", "b.kind = 'email' AND b.value IN (\(email.folded), \(domain))")
+        ).map(block)
     }
 
-    private static func block(_ row: Row) throws -> Block { Block(expiresAt: try row["expires_at"]) }
+    /// The same of a person, by their address as it is now.
+    static func blocking(_ user: UserID) -> Query {
+        blocking(
+            "users u JOIN blacklist b ON b.value IN (u.id::text, u.email_folded, '*@' || u.email_domain)",
+            "u.id = \(user) AND b.kind IN ('user', 'email')")
+    }
+
+    private static func blocking(_ entries: Query, _ condition: Query) -> Query {
+        """
+        SELECT TRUE AS blocks, b.expires_at FROM \(fragment: entries)
+        WHERE \(fragment: condition) AND b.workspace_id IS NULL AND (b.expires_at IS NULL OR b.expires_at > now())
+        ORDER BY b.expires_at DESC NULLS FIRST LIMIT 1
+        """
+    }
+
+    static func block(_ row: Row) throws -> Block { Block(expiresAt: try row["expires_at"]) }
 
     /// Whom an entry keeps out, no more than `max` of them, and whether an admin is among those.
     static func concerned(

@@ -7,14 +7,14 @@ import Shared
 /// before: only the person themselves learns how their account stands.
 extension Accounts {
     /// - Throws: 403 `ACCOUNT_INACTIVE`, `ACCOUNT_SUSPENDED` or `ACCOUNT_BLOCKED`.
-    func requireGoodStanding(_ account: Account) async throws {
-        try Self.refuse(account.status)
-        if let block = try await BlacklistStore.block(of: account, database) { throw Self.blocked(block) }
-    }
-
-    func requireGoodStanding(_ account: Account, _ tx: borrowing Transaction) async throws {
-        try Self.refuse(account.status)
-        if let block = try await BlacklistStore.block(of: account, tx) { throw Self.blocked(block) }
+    static func requireGoodStanding(_ held: AccountStore.Held) throws(Problem) {
+        switch held.account.status {
+        case .active: break
+        case .inactive:
+            throw Problem(.accountInactive, "This account is not active. Ask an administrator to activate it.")
+        case .suspended: throw Problem(.accountSuspended, "This account is suspended. Ask an administrator why.")
+        }
+        if let block = held.block { throw Problem(.accountBlocked, "This account is blocked\(ending(block)).") }
     }
 
     /// For an address nobody has an account with yet.
@@ -23,19 +23,6 @@ extension Accounts {
         if let block = try await BlacklistStore.block(of: email, tx) {
             throw Problem(.accountBlocked, "This e-mail address cannot be used here\(Self.ending(block)).")
         }
-    }
-
-    private static func refuse(_ status: Account.Status) throws(Problem) {
-        switch status {
-        case .active: return
-        case .inactive:
-            throw Problem(.accountInactive, "This account is not active. Ask an administrator to activate it.")
-        case .suspended: throw Problem(.accountSuspended, "This account is suspended. Ask an administrator why.")
-        }
-    }
-
-    private static func blocked(_ block: BlacklistStore.Block) -> Problem {
-        Problem(.accountBlocked, "This account is blocked\(ending(block)).")
     }
 
     private static func ending(_ block: BlacklistStore.Block) -> String {

@@ -95,22 +95,23 @@ extension Personal {
 }
 
 extension Accounts {
-    /// What somebody hears who has just proved who they are, if their account is being deleted; called by whatever logs
-    /// people in, before it opens a session.
+    /// What somebody hears who has just proved who they are, if their account is being deleted; called by whatever lets
+    /// people in, before it does.
     /// - Parameter canceller: who said `cancel_deletion: true`; nil when nobody did.
     /// - Throws: 403 with the day and what to do, unless they take it back.
-    func settleDeletion(of account: Account, canceller: Audit.Actor? = nil) async throws {
-        guard let deletesAt = try await DeletionStore.date(of: account.id, database) else { return }
+    func settleDeletion(
+        of held: AccountStore.Held, canceller: Audit.Actor? = nil, _ tx: borrowing Transaction
+    ) async throws {
+        guard let deletesAt = held.deletesAt else { return }
         guard let canceller else {
             throw Problem(
                 .forbidden,
                 "This account will be deleted on \(deletesAt.iso). To keep it, log in again with cancel_deletion: true.",
                 details: ["deletes_at": .string(deletesAt.iso), "cancel_with": ["cancel_deletion": true]])
         }
-        try await database.transaction { (tx: borrowing Transaction) in
-            try await DeletionStore.cancel(account.id, tx)
-            send(.deletionCancelled, to: account.email, of: account.id, tx)
-            Audit.record("users.deletion_cancelled", .user, account.id.text, by: canceller, tx)
-        }
+        let account = held.account
+        try await DeletionStore.cancel(account.id, tx)
+        send(.deletionCancelled, to: account.email, of: account.id, tx)
+        Audit.record("users.deletion_cancelled", .user, account.id.text, by: canceller, tx)
     }
 }

@@ -4,12 +4,8 @@ import Shared
 
 /// The SQL of accounts that go.
 enum DeletionStore {
-    /// When the account is to be deleted; nil when it is not.
-    static func date(of user: UserID, _ database: Database) async throws -> Instant? {
-        try await database.queryOne("SELECT deletes_at FROM deletions WHERE user_id = \(user)").map {
-            try $0["deletes_at"]
-        }
-    }
+    /// When the account is to be deleted; no row when it is not.
+    static func planned(_ user: UserID) -> Query { "SELECT deletes_at FROM deletions WHERE user_id = \(user)" }
 
     static func lock(_ user: UserID, _ tx: borrowing Transaction) async throws -> Account? {
         try await tx.queryOne("SELECT \(fragment: AccountStore.columns) FROM users u WHERE u.id = \(user) FOR UPDATE")

@@ -98,7 +98,8 @@ extension Personal {
     }
 
     func profile(of user: UserID) async throws -> Profile {
-        guard let account = try await AccountStore.find(user, database) else { throw Problem.notFound(.userNotFound) }
-        return Profile(account: account, deletesAt: try await DeletionStore.date(of: user, database))
+        let rows = try await database.pipeline([AccountStore.finding(user), DeletionStore.planned(user)])
+        guard let account = try rows[0].first.map(AccountStore.account) else { throw Problem.notFound(.userNotFound) }
+        return Profile(account: account, deletesAt: try rows[1].first.map { try $0["deletes_at"] })
     }
 }

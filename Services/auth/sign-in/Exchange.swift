@@ -27,19 +27,19 @@ extension Accounts {
     }
 
     private func claims(key: String) async throws -> Claims {
-        let found = try await database.transaction { tx -> (APIKey, Account, AccountStore.Memberships)? in
+        let found = try await database.transaction { tx -> (APIKey, AccountStore.Held)? in
             guard let (key, account) = try await APIKeyStore.use(APIKey.digest(key), tx) else { return nil }
-            try await requireGoodStanding(account, tx)
-            return (key, account, try await AccountStore.memberships(of: account.id, tx))
+            let held = try await AccountStore.held(account, tx)
+            try Self.requireGoodStanding(held)
+            try await settleDeletion(of: held, tx)
+            return (key, held)
         }
-        guard let (key, account, memberships) = found else {
-            throw Problem.unauthorized("This API key is not valid.")
-        }
-        try await settleDeletion(of: account)
-        let issued = memberships.readAt
+        guard let (key, held) = found else { throw Problem.unauthorized("This API key is not valid.") }
+        let account = held.account
+        let issued = held.memberships.readAt
         let expires = issued + settings.accessLifetime
         return Claims(
-            subject: account.id, role: account.role, staff: account.isStaff, workspaces: memberships.roles,
+            subject: account.id, role: account.role, staff: account.isStaff, workspaces: held.memberships.roles,
             issuer: settings.issuer, audience: settings.audience, issuedAt: issued,
             expires: min(expires, key.expiresAt ?? expires),
             scopes: key.scopes.contains("*") ? ["*"] : key.scopes, apiKey: key.id)
@@ -53,13 +53,13 @@ extension Accounts {
         {
             throw Problem.unauthorized("This account has a second factor: log in, or use an API key.")
         }
-        try await settleDeletion(of: known.account)
-        let (account, session, memberships) = try await database.transaction { tx in
-            let account = try await hold(known, tx)
+        let (held, session) = try await database.transaction { tx in
+            let held = try await hold(known, tx)
             let session = try await SessionStore.basic(
-                of: account.id, from: client, lifetime: Self.basicLifetime, tx)
-            return (account, session, try await AccountStore.memberships(of: account.id, tx))
+                of: held.account.id, from: client, lifetime: Self.basicLifetime, tx)
+            return (held, session)
         }
+        let (account, memberships) = (held.account, held.memberships)
         return Claims(
             subject: account.id, role: account.role, staff: account.isStaff, session: session,
             workspaces: memberships.roles, issuer: settings.issuer, audience: settings.audience,

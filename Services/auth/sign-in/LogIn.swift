@@ -18,30 +18,39 @@ extension Accounts {
         try form.finish()
         let client = ClientInfo(request)
         let known = try await authenticate(login, password, factor, from: client)
-        let person = Audit.Actor(known.account, client, request: request.id)
-        try await settleDeletion(of: known.account, canceller: cancelsDeletion ? person : nil)
+        let canceller = cancelsDeletion ? Audit.Actor(known.account, client, request: request.id) : nil
         let (account, opened) = try await database.transaction { tx in
-            let account = try await hold(known, tx)
-            return (account, try await openSession(for: account, from: client, tx))
+            let held = try await hold(known, canceller: canceller, tx)
+            return (held.account, openSession(for: held, from: client, tx))
         }
         return .json(200, try await answer(account, opened))
     }
 
     /// The person as they are now: checking a password takes a while, in which an account may be closed, its role or its
     /// password changed, and its sessions ended, with this one not yet among them.
-    /// - Throws: 401 when the password is another one by now, 403 for an account that may not be used any more.
-    func hold(_ known: AccountStore.Credentials, _ tx: borrowing Transaction) async throws -> Account {
-        guard let account = try await AccountStore.hold(known.account.id, known.password, tx) else {
+    /// - Parameter canceller: who takes back that the account is to be deleted.
+    /// - Throws: 401 when the password is another one by now, 403 for an account that may not be used.
+    func hold(
+        _ known: AccountStore.Credentials, canceller: Audit.Actor? = nil, _ tx: borrowing Transaction
+    ) async throws -> AccountStore.Held {
+        guard let held = try await AccountStore.hold(known.account.id, known.password, tx) else {
             throw Self.noSuchAccount
         }
-        try await requireGoodStanding(account, tx)
-        return account
+        try Self.requireGoodStanding(held)
+        if settings.requireVerification, !held.account.isVerified {
+            throw Problem(
+                .emailNotVerified,
+                "Confirm your e-mail address first: follow the link in our mail, or ask for another one.")
+        }
+        try await settleDeletion(of: held, canceller: canceller, tx)
+        return held
     }
 
     private static var noSuchAccount: Problem { .unauthorized("No active account with these credentials.") }
 
-    /// The person with this login, password and, if they have one, second factor.
-    /// - Throws: 401 for anyone else, 429 for who has failed too often, 403 for an account that may not be used.
+    /// The person with this login, password and, if they have one, second factor. Whether they may use their account is
+    /// for ``hold(_:canceller:_:)`` to say.
+    /// - Throws: 401 for anyone else, 429 for who has failed too often.
     func authenticate(
         _ login: String, _ password: String, _ factor: SecondFactor?, from client: ClientInfo
     ) async throws -> AccountStore.Credentials {
@@ -58,12 +67,6 @@ extension Accounts {
             return nil
         }
         guard let proven else { throw refusal }
-        try await requireGoodStanding(proven.account)
-        if settings.requireVerification, !proven.account.isVerified {
-            throw Problem(
-                .emailNotVerified,
-                "Confirm your e-mail address first: follow the link in our mail, or ask for another one.")
-        }
         return proven
     }
 

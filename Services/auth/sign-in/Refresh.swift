@@ -29,9 +29,9 @@ extension Accounts {
             switch used {
             case .fresh(let session, let account), .twin(let session, let account):
                 // Thrown, so the token is not spent: it works again once the account does.
-                try await requireGoodStanding(account, tx)
-                let memberships = try await AccountStore.memberships(of: account.id, tx)
-                return .renewed(account, Opened(session: session, refresh: next, memberships: memberships))
+                let held = try await AccountStore.held(account, tx)
+                try Self.requireGoodStanding(held)
+                return .renewed(account, Opened(session: session, refresh: next, memberships: held.memberships))
             case .reused(let session):
                 end(session, reason: "refresh token used twice", until: until, tx)
                 return .refused(true)

@@ -44,7 +44,7 @@ extension Accounts {
             announce(account, workspace, tx)
             sendLink(.verify, to: account.email, of: account.id, tx)
             if settings.requireVerification { return (account, Opened?.none) }
-            return (account, try await openSession(for: account, from: client, tx))
+            return (account, openSession(for: try await AccountStore.held(account, tx), from: client, tx))
         }
         if let opened { return .json(201, try await answer(account, opened)) }
         return .json(201) { json in

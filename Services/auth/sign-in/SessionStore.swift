@@ -11,11 +11,12 @@ enum SessionStore {
     ) {
         tx.enqueue(
             """
-            INSERT INTO sessions (id, user_id, address, user_agent, expires_at)
-            VALUES (\(session), \(user), \(client.address), \(client.userAgent), \(Instant.now() + lifetime))
+            WITH opened AS (
+                INSERT INTO sessions (id, user_id, address, user_agent, expires_at)
+                VALUES (\(session), \(user), \(client.address), \(client.userAgent), \(Instant.now() + lifetime))
+                RETURNING id)
+            INSERT INTO refresh_tokens (digest, session_id) SELECT \(refresh)::bytea, id FROM opened
             """)
-        tx.enqueue("INSERT INTO refresh_tokens (digest, session_id) VALUES (\(refresh), \(session))")
-        tx.enqueue("UPDATE users SET last_login = now() WHERE id = \(user)")
     }
 
     enum Use: Sendable {
