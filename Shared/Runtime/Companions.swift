@@ -58,10 +58,16 @@ public final class Companions: Sendable {
     /// Those that wait for the next request.
     var resting: [pid_t] { idle.withLock { $0.map(\.child.process) } }
 
-    /// The other side: answers requests until there are no more. Takes the lowest priority there is first.
+    /// The other side: answers requests until there are no more. Takes the lowest priority there is first, and while it
+    /// computes steps aside as long as every core has something else to do.
     public static func serve(_ answer: ([UInt8]) -> [UInt8]) {
         cl_background_process()
-        while let request = Frame.read(0), Frame.write(answer(request), to: 1) {}
+        while let request = Frame.read(0) {
+            cl_give_way(1)
+            let answered = answer(request)
+            cl_give_way(0)
+            guard Frame.write(answered, to: 1) else { return }
+        }
     }
 }
 
