@@ -47,11 +47,11 @@ import Testing
             let tries = (0..<1000).map { _ in
                 EventLoop.required().spawn("try") {
                     let found = try? await throttle.watch(keys, now: self.start) { () -> Bool? in
-                        made.count += 1
+                        made.add()
                         try await gate.signal.wait()
                         return nil
                     }
-                    if found == nil { refused.count += 1 }
+                    if found == nil { refused.add() }
                 }
             }
             try await eventually { refused.count == 1000 - Failures.pendingMax }
@@ -65,9 +65,6 @@ import Testing
 
     /// `@unchecked Sendable`: touched on one loop only.
     private final class Gate: @unchecked Sendable { let signal = Signal() }
-
-    /// `@unchecked Sendable`: touched on one loop only.
-    private final class Tally: @unchecked Sendable { var count = 0 }
 
     @Test func `an error is no verdict, and success starts anew`() async throws {
         let throttle = Throttle()
