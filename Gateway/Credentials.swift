@@ -2,7 +2,6 @@ import Access
 import HTTP
 import Runtime
 import Shared
-import Synchronization
 
 /// What callers send to say who they are: an access token, which is checked here, or an API key or (if allowed) a user
 /// name and password, which auth exchanges for one. Behind the gateway there are only tokens.
@@ -26,7 +25,7 @@ final class Credentials: Sendable {
     private let ask: @Sendable (Secret, Sender) async throws -> String
     /// Of this process only: what is remembered is no list of credentials to anybody who reads the memory later.
     private let markKey = Digest.randomBytes(32)
-    private let state = Mutex<State>(State())
+    private let state = Guarded<State>(State())
 
     private typealias Mark = [UInt8]
 
@@ -202,7 +201,7 @@ final class Credentials: Sendable {
             var waiters: [UnsafeContinuation<String, any Error>] = []
         }
 
-        private let waiting = Mutex<Waiting>(Waiting())
+        private let waiting = Guarded<Waiting>(Waiting())
 
         func value() async throws -> String {
             try await withUnsafeThrowingContinuation { continuation in

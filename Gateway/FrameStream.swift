@@ -1,12 +1,12 @@
 import HTTP
 import Messaging
+import Runtime
 import Shared
-import Synchronization
 
 /// Frames from the topic to the sockets, each once: after a broker came back empty the topic carries old ones again.
 final class FrameStream: Sendable {
     private let hub: Hub
-    private let newest = Mutex<Int64>(0)
+    private let newest = Guarded<Int64>(0)
 
     init(hub: Hub) { self.hub = hub }
 
@@ -23,7 +23,7 @@ final class FrameStream: Sendable {
 
 /// The router's description, known only once the router is made.
 final class OwnDocument: Sendable {
-    private let document = Mutex<JSON>(.object([:]))
+    private let document = Guarded<JSON>(.object([:]))
     var json: JSON {
         get { document.withLock { $0 } }
         set { document.withLock { $0 = newValue } }

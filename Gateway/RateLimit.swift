@@ -95,9 +95,9 @@ final class RateLimits: Sendable {
     }
 
     private final class Shard: Sendable {
-        let windows = Mutex<[Key: RateWindow]>([:])
-        let told = Mutex<[Key: Told]>([:])
-        let sockets = Mutex<[UserID: Int]>([:])
+        let windows = Guarded<[Key: RateWindow]>([:])
+        let told = Guarded<[Key: Told]>([:])
+        let sockets = Guarded<[UserID: Int]>([:])
     }
 
     /// - Parameter secret: what callers are disguised with when they are counted elsewhere; the same on all gateways.

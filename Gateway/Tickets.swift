@@ -1,6 +1,6 @@
 import Counters
+import Runtime
 import Shared
-import Synchronization
 
 /// One-use tickets for sockets: a ticket in a URL may end up in a log, and is then worth nothing.
 ///
@@ -12,7 +12,7 @@ final class Tickets: Sendable {
     private let seal: Seal
     private let secret: String
     private let counters: Counters?
-    private let used = Mutex<[String: Instant]>([:])
+    private let used = Guarded<[String: Instant]>([:])
 
     init(secret: String, together counters: Counters? = nil) {
         self.secret = secret

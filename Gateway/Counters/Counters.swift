@@ -13,7 +13,7 @@ public final class Counters: Component {
     private let answerMax: Duration
     private let lease: Duration
     private let log: Log
-    private let state = Mutex<State>(State())
+    private let state = Guarded<State>(State())
     private let degradedGauge: Gauge
     /// Rises whenever a line breaks: what the server knew may be gone.
     private let breaks = Atomic<Int>(0)

@@ -29,7 +29,7 @@ public final class TokenVerifier: Component {
     private let log: Log
     let revocations = Revocations()
     private let broadcast: Broadcast
-    private let keys = Mutex<Keys>(Keys())
+    private let keys = Guarded<Keys>(Keys())
     private let cache = TokenCache()
     /// What was revoked is known. Before, a revoked token could not be told from a good one.
     private let isLoaded = Atomic<Bool>(false)
@@ -206,7 +206,7 @@ final class Revocations: Sendable {
         }
     }
 
-    private let state = Mutex<State>(State())
+    private let state = Guarded<State>(State())
 
     func add(_ event: RevocationEvent) {
         let listeners = state.withLock { state in
@@ -245,7 +245,7 @@ final class TokenCache: Sendable {
     private let shards: [Shard]
 
     private final class Shard: Sendable {
-        let tokens = Mutex<[Key: Verified]>([:])
+        let tokens = Guarded<[Key: Verified]>([:])
     }
 
     /// A token, told apart by the end of its signature, which is as good as random: only verified tokens are kept, so

@@ -18,18 +18,6 @@ public final class Server: Component {
         var open: [Opened] = []
     }
 
-    /// A value behind a lock.
-    ///
-    /// `@unchecked Sendable`: the value is only reached under the lock.
-    private final class Guarded<Value>: @unchecked Sendable {
-        private let lock = Lock()
-        private var value: Value
-
-        init(_ value: Value) { self.value = value }
-
-        func withLock<T>(_ body: (inout Value) throws -> T) rethrows -> T { try lock.withLock { try body(&value) } }
-    }
-
     /// A listener and the loop it lives on.
     ///
     /// `@unchecked Sendable`: the listener is only touched by work that runs on its loop.

@@ -1,7 +1,6 @@
 import Kafka
 import Runtime
 import Shared
-import Synchronization
 
 /// Every event of its topics, on this instance: commands for live calls, frames for open sockets, revocations. Keeps
 /// nothing and commits nothing; the same event is not handed over twice, as far as memory reaches.
@@ -14,9 +13,9 @@ public final class Broadcast: Component {
     private let kafka: KafkaSettings
     private let handle: Handler
     private let log: Log
-    private let trouble = Mutex<String?>("reading what is there")
-    private let hasCaughtUp = Mutex<Bool>(false)
-    private let running = Mutex<Task<Void, Never>?>(nil)
+    private let trouble = Guarded<String?>("reading what is there")
+    private let hasCaughtUp = Guarded<Bool>(false)
+    private let running = Guarded<Task<Void, Never>?>(nil)
 
     /// Attempts at one event before it is left behind.
     private static let attemptsMax = 5

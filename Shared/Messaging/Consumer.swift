@@ -2,7 +2,6 @@ import Kafka
 import Postgres
 import Runtime
 import Shared
-import Synchronization
 
 /// Gives each event of its topics its effect once, together with all replicas of its program: the claim in the inbox and
 /// the effects commit together, then the offset is stored.
@@ -27,8 +26,8 @@ public final class Consumer: Component {
     private let afterCommit: AfterCommit?
     private let effect: Effect
     private let log: Log
-    let trouble = Mutex<String?>("joining the group")
-    private let running = Mutex<Running?>(nil)
+    let trouble = Guarded<String?>("joining the group")
+    private let running = Guarded<Running?>(nil)
 
     /// How events get their effect.
     enum Effect: Sendable {

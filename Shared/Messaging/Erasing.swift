@@ -1,7 +1,6 @@
 import Postgres
 import Runtime
 import Shared
-import Synchronization
 
 /// Takes away what is to be erased, batch by batch, and reports to auth when nothing is left.
 ///
@@ -166,7 +165,7 @@ public final class Erasing: Component {
         func wake() { loop.execute { self.signal.fire() } }
     }
 
-    private static let wakers = Mutex<[ObjectIdentifier: Waker]>([:])
+    private static let wakers = Guarded<[ObjectIdentifier: Waker]>([:])
 
     static func wakeAll() {
         for waker in wakers.withLock({ Array($0.values) }) { waker.wake() }

@@ -17,8 +17,8 @@ public final class Relay: Component {
     private let program: String
     private let restate: [Topic: Restate]
     private let log: Log
-    let trouble = Mutex<String?>("waiting for the broker")
-    private let running = Mutex<Running?>(nil)
+    let trouble = Guarded<String?>("waiting for the broker")
+    private let running = Guarded<Running?>(nil)
 
     /// States the present again by publishing it in the given transaction: called when the broker lost a compacted topic,
     /// which holds more than the outbox keeps. Read what is published `FOR SHARE`, so that no newer change overtakes it.
@@ -79,7 +79,7 @@ public final class Relay: Component {
 
     // MARK: Waking
 
-    private static let wakers = Mutex<[ObjectIdentifier: RelayHandle]>([:])
+    private static let wakers = Guarded<[ObjectIdentifier: RelayHandle]>([:])
 
     /// Tells every relay of this process that something was committed.
     static func wakeAll() {

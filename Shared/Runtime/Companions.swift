@@ -1,7 +1,6 @@
 import CLinux
 import Glibc
 import Shared
-import Synchronization
 
 /// Processes of this very program that are kept for computing which must slow nobody down, however much of it there is.
 /// One request and one answer at a time each, over two pipes.
@@ -14,7 +13,7 @@ public final class Companions: Sendable {
     private let command: String
     private let pool: Blocking
     private let timeMax: Duration
-    private let idle = Mutex<[Companion]>([])
+    private let idle = Guarded<[Companion]>([])
 
     /// - Parameters:
     ///   - path: the program; this very one.

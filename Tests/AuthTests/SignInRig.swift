@@ -22,7 +22,7 @@ struct SignInRig: Sendable {
 
     static func run(
         _ change: @escaping @Sendable (inout Accounts.Settings) -> Void = { _ in },
-        throttle: Throttle = Throttle(), _ body: @escaping @Sendable (SignInRig) async throws -> Void
+        throttle: Throttle = .stopped(), _ body: @escaping @Sendable (SignInRig) async throws -> Void
     ) async throws {
         try await TestDatabase.fresh(migrations: ["auth"], extra: MessagingSchema.migrations) { database in
             var settings = Accounts.Settings(issuer: "https://test", audience: "switchboard")

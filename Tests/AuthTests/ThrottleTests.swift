@@ -6,9 +6,14 @@ import Testing
 
 @testable import Auth
 
-@Suite struct ThrottleTests {
-    private let start = Instant(seconds: 1_800_000_000)
+private let start = Instant(seconds: 1_800_000_000)
 
+extension Throttle {
+    /// For which no time goes by: however long a busy machine takes for a test, no wait runs out meanwhile.
+    static func stopped(perAddress: Int = 100) -> Throttle { Throttle(perAddress: perAddress) { start } }
+}
+
+@Suite struct ThrottleTests {
     @Test func `the first failures cost nothing, then each doubles the wait up to a quarter of an hour`() {
         var failures = Failures()
         func fail(_ now: Instant) {
@@ -33,20 +38,20 @@ import Testing
     /// Whether a check that ends so is let in.
     private func isLetIn(_ throttle: Throttle, _ keys: [Throttle.Key], succeeds: Bool = false) async -> Bool {
         do {
-            _ = try await throttle.watch(keys, now: start) { succeeds ? true : nil }
+            _ = try await throttle.watch(keys) { succeeds ? true : nil }
             return true
         } catch { return false }
     }
 
     @Test func `of a thousand tries at once some dozens are made, and then none for long`() async throws {
-        let throttle = Throttle()
+        let throttle = Throttle.stopped()
         let keys = [Throttle.Key.account("ann", address: "203.0.113.9")]
         try await onLoop {
             let gate = Gate()
             let (made, refused) = (Tally(), Tally())
             let tries = (0..<1000).map { _ in
                 EventLoop.required().spawn("try") {
-                    let found = try? await throttle.watch(keys, now: self.start) { () -> Bool? in
+                    let found = try? await throttle.watch(keys) { () -> Bool? in
                         made.add()
                         try await gate.signal.wait()
                         return nil
@@ -67,11 +72,11 @@ import Testing
     private final class Gate: @unchecked Sendable { let signal = Signal() }
 
     @Test func `an error is no verdict, and success starts anew`() async throws {
-        let throttle = Throttle()
+        let throttle = Throttle.stopped()
         let keys = [Throttle.Key.account("ann", address: "a")]
         for _ in 0..<200 {
             await #expect(throws: CancellationError.self) {
-                _ = try await throttle.watch(keys, now: start) { () -> Bool? in throw CancellationError() }
+                _ = try await throttle.watch(keys) { () -> Bool? in throw CancellationError() }
             }
         }
         for _ in 0..<3 {
@@ -81,7 +86,7 @@ import Testing
     }
 
     @Test func `an office behind one address may fail a hundred times, whatever else succeeds there`() async {
-        let throttle = Throttle(perAddress: 100)
+        let throttle = Throttle.stopped(perAddress: 100)
         for number in 0..<500 {
             #expect(await isLetIn(throttle, [.account("u\(number)", address: "a"), .address("a")], succeeds: true))
         }
@@ -90,12 +95,12 @@ import Testing
             letIn += 1
         }
         #expect(letIn == 101)
-        let off = Throttle(perAddress: 0)
+        let off = Throttle.stopped(perAddress: 0)
         for _ in 0..<200 { #expect(await isLetIn(off, [.address("a")])) }
     }
 
     @Test func `it forgets rather than grow`() async {
-        let throttle = Throttle()
+        let throttle = Throttle.stopped()
         // Those that are watched most are kept.
         let watched = [Throttle.Key.account("watched", address: "a")]
         for _ in 0..<30 { _ = await isLetIn(throttle, watched) }
@@ -122,7 +127,7 @@ import Testing
     }
 
     @Test func `a stranger at the owner's own address does not slow the owner's device`() async throws {
-        try await SignInRig.run(throttle: Throttle(perAddress: 20)) { rig in
+        try await SignInRig.run(throttle: .stopped(perAddress: 20)) { rig in
             _ = try await rig.register()
             #expect(await rig.logIn(from: "192.0.2.1").status == 200)
             for number in 0..<40 { _ = await rig.logIn("x\(number)@example.com", "a guess", from: "192.0.2.1") }

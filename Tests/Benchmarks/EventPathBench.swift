@@ -4,7 +4,6 @@ import Messaging
 import Postgres
 import Runtime
 import Shared
-import Synchronization
 
 /// How fast the relay empties a full outbox, and how long an event is on its way from just before its commit to its
 /// handler in another consumer, at 500 a second.
@@ -141,5 +140,5 @@ private struct Bare: Event {
 
 /// How long each event took, in milliseconds.
 private final class Arrivals: Sendable {
-    let times = Mutex<[Double]>([])
+    let times = Guarded<[Double]>([])
 }

@@ -3,7 +3,6 @@ import HTTP
 import Kafka
 import Runtime
 import Shared
-import Synchronization
 import TestSupport
 import Testing
 
@@ -13,7 +12,7 @@ import Testing
     /// Stands in for auth: exchanges what it knows, and counts how often it was asked.
     private final class Exchange: Sendable {
         let key: SigningKey
-        private let state = Mutex<(asked: Int, refuses: Bool)>((0, false))
+        private let state = Guarded<(asked: Int, refuses: Bool)>((0, false))
         var asked: Int { state.withLock { $0.asked } }
 
         init() throws { key = try SigningKey.generate() }

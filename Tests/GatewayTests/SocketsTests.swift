@@ -13,7 +13,7 @@ import Testing
 /// What realtime keeps, shared by all gateways of a test.
 private final class FrameLog: Sendable {
     let workspace = WorkspaceID()
-    private let state = Mutex<(frames: [FrameSnapshot], gone: Int64)>(([], 0))
+    private let state = Guarded<(frames: [FrameSnapshot], gone: Int64)>(([], 0))
 
     /// The next frame; every third is of the other call.
     func add(_ calls: [CallID], filler: String = "") -> FrameSnapshot {

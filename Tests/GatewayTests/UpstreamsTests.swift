@@ -1,7 +1,6 @@
 import HTTP
 import Runtime
 import Shared
-import Synchronization
 import TestSupport
 import Testing
 
@@ -36,7 +35,7 @@ import Testing
 
     @Test func `every address of a name is a replica, and replicas come and go with them`() async throws {
         try await withReplicas { first, second in
-            let answers = Mutex<[Endpoint]?>([first])
+            let answers = Guarded<[Endpoint]?>([first])
             let named = Endpoint(host: "qa-analytics.test", port: first.port)
             struct Away: Error {}
             let upstreams = Upstreams([.qaAnalytics: [named]], Log(program: "test", least: .error)) { _ in

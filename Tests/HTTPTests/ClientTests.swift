@@ -124,7 +124,7 @@ import Testing
     }
 
     @Test func `a stream arrives while it is being made`() async throws {
-        let gate = Mutex<UnsafeContinuation<Void, Never>?>(nil)
+        let gate = Guarded<UnsafeContinuation<Void, Never>?>(nil)
         let route = Route.get("/stream", "Stream", access: .everyone) { _ in
             .stream(type: "text/event-stream") { writer in
                 try await writer.write("first")

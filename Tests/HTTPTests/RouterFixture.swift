@@ -1,11 +1,10 @@
 import HTTP
 import Runtime
 import Shared
-import Synchronization
 
 /// Log lines of one router, to be read by the test.
 final class LogLines: Sendable {
-    private let lines = Mutex<[JSON]>([])
+    private let lines = Guarded<[JSON]>([])
 
     var log: Log {
         Log(program: "test") { [self] line in

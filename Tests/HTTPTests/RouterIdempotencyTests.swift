@@ -1,7 +1,6 @@
 import HTTP
 import Runtime
 import Shared
-import Synchronization
 import Testing
 
 /// A guard that keeps everything in memory, and what it was asked.
@@ -11,9 +10,9 @@ private final class Memory: Sendable {
         case kept([UInt8], IdempotencyGuard.Stored)
     }
 
-    private let entries = Mutex<[String: Entry]>([:])
+    private let entries = Guarded<[String: Entry]>([:])
     /// How often a handler ran.
-    private let runs = Mutex(0)
+    private let runs = Guarded(0)
     var made: Int { runs.withLock { $0 } }
 
     func make() -> Int {
@@ -100,7 +99,7 @@ private final class Memory: Sendable {
     }
 
     @Test func `while the first is being answered the second is told to wait`() async throws {
-        let gate = Mutex<UnsafeContinuation<Void, Never>?>(nil)
+        let gate = Guarded<UnsafeContinuation<Void, Never>?>(nil)
         let client = client { _ in
             await withUnsafeContinuation { waiting in gate.withLock { $0 = waiting } }
             return .empty(201)

@@ -1,6 +1,5 @@
 import Runtime
 import Shared
-import Synchronization
 import Testing
 
 @testable import HTTP
@@ -154,7 +153,7 @@ import Testing
     }
 
     @Test func `a handler that takes too long is cut with 504 in its family's shape`() async throws {
-        let cancelled = Mutex(false)
+        let cancelled = Guarded(false)
         let route = Route.get("/api/slow/", "Slow", access: .everyone, deadline: .milliseconds(20)) { _ in
             do {
                 try await EventLoop.sleep(for: .seconds(30))

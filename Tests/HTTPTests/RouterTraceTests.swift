@@ -1,6 +1,5 @@
 import Runtime
 import Shared
-import Synchronization
 import Testing
 
 @testable import HTTP
@@ -109,7 +108,7 @@ import Testing
 
 @Suite struct RouterProbeTests {
     @Test func `the process is up and its parts are listed`() async throws {
-        let isReady = Mutex(false)
+        let isReady = Guarded(false)
         let client = TestClient(
             router([], parts: { [("database", isReady.withLock { $0 } ? nil : "not connected"), ("http", nil)] }))
         #expect(try await client.get("/healthz").json() == ["status": "ok"])

@@ -3,7 +3,6 @@ import HTTP
 import Postgres
 import Runtime
 import Shared
-import Synchronization
 import Testing
 
 @testable import Knowledge
@@ -49,7 +48,7 @@ import Testing
     }
 
     @Test func `progress is told while vectors are made`() async throws {
-        let seen = Mutex<[Int]>([])
+        let seen = Guarded<[Int]>([])
         let embedder = Embedder(
             model: "test", passages: { _, bodies in bodies.map { _ in [1] + Array(repeating: 0, count: 511) } },
             question: { _ in [1] + Array(repeating: 0, count: 511) })
@@ -87,7 +86,7 @@ import Testing
     }
 
     @Test func `a file that fails later says why and keeps nothing of the file`() async throws {
-        let calls = Mutex(0)
+        let calls = Guarded(0)
         let parser = Parser { file, name, pages in
             if pages == nil { throw Unreadable("is broken on page 11") }
             calls.withLock { $0 += 1 }
@@ -139,7 +138,7 @@ import Testing
     }
 
     @Test func `an entry that is deleted while it is processed stays deleted`() async throws {
-        let gate = Mutex<Fixture?>(nil)
+        let gate = Guarded<Fixture?>(nil)
         let parser = Parser { file, name, pages in
             if pages == nil, let it = gate.withLock({ $0 }) {
                 let id = try await it.client.get("/api/v1/knowledge").json()["entries"]?[0]?["id"]?.int64 ?? 0

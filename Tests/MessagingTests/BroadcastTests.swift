@@ -1,7 +1,6 @@
 import Kafka
 import Runtime
 import Shared
-import Synchronization
 import TestSupport
 import Testing
 
@@ -48,7 +47,7 @@ import Testing
         try await Fixture.run { fixture in
             let relay = try await fixture.relay()
             let got = Collected<Int>()
-            let failures = Mutex(0)
+            let failures = Guarded(0)
             let broadcast = Broadcast(
                 name: "test", topics: [.telephonyLeads], from: .end, kafka: fixture.kafka, log: fixture.kafka.log
             ) { envelope in

@@ -2,7 +2,6 @@ import Kafka
 import Postgres
 import Runtime
 import Shared
-import Synchronization
 import TestSupport
 import Testing
 
@@ -162,7 +161,7 @@ import Testing
     @Test func `an absent database is not the event's fault`() async throws {
         try await Fixture.run { fixture in
             let relay = try await fixture.relay()
-            let failures = Mutex(0)
+            let failures = Guarded(0)
             let consumer = try await fixture.consumer { event in
                 // More often than an event may fail.
                 let count = failures.withLock {

@@ -2,7 +2,6 @@ import Messaging
 import Postgres
 import Runtime
 import Shared
-import Synchronization
 import TestSupport
 import Testing
 
@@ -68,7 +67,7 @@ import Testing
             let mine = WorkspaceID()
             try await Self.fill(mine, from: 1, 30, database)
             struct Died: Error {}
-            let batches = Mutex(0)
+            let batches = Guarded(0)
             let dying: [ErasureStep] = [
                 .workspace("things") { workspace, tx in
                     let place = batches.withLock { count in
@@ -183,7 +182,7 @@ import Testing
     @Test func `who has asked and written is waited for; who asks later is told`() async throws {
         try await withThings { database in
             let mine = WorkspaceID()
-            let hasBegun = Mutex(false)
+            let hasBegun = Guarded(false)
             let late = EventLoop.required().spawn("late event") {
                 try? await database.transaction { (tx: borrowing Transaction) in
                     guard try await !tx.isErased(.workspace(mine)) else { return }

@@ -2,7 +2,6 @@ import Kafka
 import Postgres
 import Runtime
 import Shared
-import Synchronization
 import TestSupport
 
 @testable import Messaging
@@ -139,7 +138,7 @@ struct Fixture: Sendable {
 
 /// What a broadcast or a handler was given, from any loop.
 final class Collected<Element: Sendable>: Sendable {
-    private let elements = Mutex<[Element]>([])
+    private let elements = Guarded<[Element]>([])
     var all: [Element] { elements.withLock { $0 } }
     func add(_ element: Element) { elements.withLock { $0.append(element) } }
 }

@@ -1,7 +1,6 @@
 import Postgres
 import Runtime
 import Shared
-import Synchronization
 import TestSupport
 import Testing
 
@@ -77,7 +76,7 @@ import Testing
 
     @Test func `enqueued statements happen in the order of the program, before what follows them`() async throws {
         try await Self.withItems(poolMax: 1) { database async throws in
-            let calls = Mutex<[Int]>([])
+            let calls = Guarded<[Int]>([])
             try await database.transaction { (transaction: borrowing Transaction) async throws in
                 transaction.enqueue("INSERT INTO items VALUES (2, 20)")
                 transaction.enqueue("UPDATE items SET value = value + 1")

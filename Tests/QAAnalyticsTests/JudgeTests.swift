@@ -3,7 +3,6 @@ import Messaging
 import Postgres
 import Runtime
 import Shared
-import Synchronization
 import TestSupport
 import Testing
 
@@ -102,7 +101,7 @@ private struct Bench: Sendable {
 
     /// What the model was asked, in order.
     final class Asked: Sendable {
-        private let bodies = Mutex<[JSON]>([])
+        private let bodies = Guarded<[JSON]>([])
         func add(_ body: JSON) -> Int {
             bodies.withLock {
                 $0.append(body)
@@ -258,7 +257,7 @@ private let wrong = completion(
 
     /// Holds the model back until it is opened.
     private final class Gate: Sendable {
-        private let isOpen = Mutex(false)
+        private let isOpen = Guarded(false)
         func open() { isOpen.withLock { $0 = true } }
         func passed() async throws {
             while !isOpen.withLock({ $0 }) { try await EventLoop.sleep(for: .milliseconds(5)) }

@@ -2,7 +2,6 @@ import HTTP
 import Postgres
 import Runtime
 import Shared
-import Synchronization
 import TestSupport
 import Testing
 
@@ -544,14 +543,14 @@ final class Holding: @unchecked Sendable {
 
 /// How often something happened.
 private final class Counting: Sendable {
-    private let state = Mutex(0)
+    private let state = Guarded(0)
     var count: Int { state.withLock { $0 } }
     func add() { state.withLock { $0 += 1 } }
 }
 
 /// Raised once, seen from anywhere.
 private final class Flag: Sendable {
-    private let state = Mutex(false)
+    private let state = Guarded(false)
     var isUp: Bool { state.withLock { $0 } }
     func raise() { state.withLock { $0 = true } }
 }

@@ -69,7 +69,7 @@ enum Habits {
     static func foreign(_ text: SwiftText) -> [Found] {
         let names: Set<String> = [
             "DispatchQueue", "DispatchGroup", "DispatchSemaphore", "JSONEncoder", "JSONDecoder", "JSONSerialization",
-            "MainActor", "URLSession", "NSLock",
+            "MainActor", "URLSession", "NSLock", "Mutex",
         ]
         let tokens = text.tokens
         var found: [Found] = []

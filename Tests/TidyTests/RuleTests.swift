@@ -109,6 +109,7 @@ import Testing
         "let a = \"\\(b!)\"", "fatalError(\"no\")", "DispatchQueue.main.async {}", "let a = JSONEncoder()",
         "@MainActor func f() {}", "usleep(5)", "actor Shared {}", "public actor Pool { }",
         "final class A: @unchecked Sendable {}",
+        "let names = Mutex<Int>(0)",
     ])
     func `a bad habit is found`(content: String) {
         #expect(Habits.check(Source("Services/auth/LogIn.swift", content)).count == 1)

@@ -2,14 +2,13 @@ import Messaging
 import Postgres
 import Runtime
 import Shared
-import Synchronization
 
 /// Takes away now and then what no token, link or mail can refer to any more.
 final class Housekeeping: Component {
     let name = "housekeeping"
     private let database: Database
     private let log: Log
-    private let work = Mutex<Task<Void, Never>?>(nil)
+    private let work = Guarded<Task<Void, Never>?>(nil)
 
     private static let every: Duration = .seconds(600)
 

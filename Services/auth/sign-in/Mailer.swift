@@ -3,7 +3,6 @@ import HTTP
 import Postgres
 import Runtime
 import Shared
-import Synchronization
 
 /// Sends the mails that wait, each at least once, and tries again for as long as they are of use.
 final class Mailer: Component {
@@ -21,7 +20,7 @@ final class Mailer: Component {
     private let way: Way
     private let from: MailMessage.Sender?
     private let log: Log
-    private let work = Mutex<Task<Void, Never>?>(nil)
+    private let work = Guarded<Task<Void, Never>?>(nil)
     private let sent = Metrics.shared.counter("switchboard_mails_sent_total", "Mails the mail server has taken.")
     private let failed = Metrics.shared.counter("switchboard_mails_failed_total", "Tries that failed.")
 

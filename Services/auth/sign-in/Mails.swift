@@ -3,7 +3,6 @@ import Messaging
 import Postgres
 import Runtime
 import Shared
-import Synchronization
 
 /// What auth writes to people.
 enum Mail: Sendable {
@@ -138,7 +137,7 @@ struct Link: Sendable {
 
 /// Rings when a mail was written, so that it goes out at once.
 final class MailBell: Sendable {
-    private let listener = Mutex<(@Sendable () -> Void)?>(nil)
+    private let listener = Guarded<(@Sendable () -> Void)?>(nil)
     func ring() { listener.withLock { $0 }?() }
     func onRing(_ listen: @escaping @Sendable () -> Void) { listener.withLock { $0 = listen } }
 }

@@ -1,7 +1,6 @@
 import Postgres
 import Runtime
 import Shared
-import Synchronization
 
 /// The Ed25519 keys that sign access tokens. The newest one that others have had time to fetch signs; every key whose
 /// tokens may still live is published at `/.well-known/jwks.json`, so a rotation logs nobody out.
@@ -22,7 +21,7 @@ final class SigningKeys: Sendable {
     /// SECRET_KEY, from which everything else that auth seals derives its key.
     let secret: String
     private let seal: Seal
-    private let keys = Mutex<[Key]>([])
+    private let keys = Guarded<[Key]>([])
 
     init(database: Database, secret: String) {
         self.database = database

@@ -1,5 +1,5 @@
+import Runtime
 import Shared
-import Synchronization
 
 /// How often something failed, and when it may be tried again. Pure.
 ///
@@ -71,24 +71,29 @@ final class Throttle: Sendable {
 
     /// Failures of one address before it has to wait; 0 counts no addresses. An office shares one.
     let perAddress: Int
-    private let counted = Mutex<[Key: Failures]>([:])
+    private let clock: @Sendable () -> Instant
+    private let counted = Guarded<[Key: Failures]>([:])
 
     /// At about 200 bytes each, 20 MB at most. Each costs a guess from an address that is itself slowed down.
     private static let keysMax = 100_000
 
-    init(perAddress: Int = 100) { self.perAddress = perAddress }
+    init(perAddress: Int = 100, clock: @escaping @Sendable () -> Instant = { .now() }) {
+        self.perAddress = perAddress
+        self.clock = clock
+    }
 
     /// Runs a check. Nil is a failure; an error is no verdict.
     /// - Throws: 429 when one of the keys has to wait, or what the check throws.
-    func watch<Found>(_ keys: [Key], now: Instant = .now(), _ check: () async throws -> Found?) async throws -> Found? {
+    func watch<Found>(_ keys: [Key], _ check: () async throws -> Found?) async throws -> Found? {
         let keys = keys.filter { if case .address = $0 { perAddress > 0 } else { true } }
-        try begin(keys, now)
+        try begin(keys, clock())
         do {
             let found = try await check()
-            end(keys, found == nil ? .failed : .succeeded, now)
+            // A check may take long, and the wait begins when it has failed.
+            end(keys, found == nil ? .failed : .succeeded, clock())
             return found
         } catch {
-            end(keys, .unjudged, now)
+            end(keys, .unjudged, clock())
             throw error
         }
     }

@@ -2,7 +2,6 @@ import Glibc
 import Postgres
 import Runtime
 import Shared
-import Synchronization
 
 /// In how many passages of a workspace each term occurs.
 struct Counts: Sendable {
@@ -46,7 +45,7 @@ final class WordCounts: Sendable {
 
     private let database: Database
     private let log: Log
-    private let kept = Mutex<[WorkspaceID: Kept]>([:])
+    private let kept = Guarded<[WorkspaceID: Kept]>([:])
 
     init(database: Database, log: Log) {
         self.database = database

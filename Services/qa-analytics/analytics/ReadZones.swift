@@ -1,11 +1,11 @@
 import Postgres
+import Runtime
 import Shared
-import Synchronization
 
 /// The names of the time zones PostgreSQL knows, read once. PostgreSQL also takes abbreviations and POSIX rules (`EST5`),
 /// which mean another thing than they seem to; the API takes IANA names only.
 final class Zones: Sendable {
-    private let names = Mutex<Set<String>?>(nil)
+    private let names = Guarded<Set<String>?>(nil)
     private let database: Database
 
     init(_ database: Database) { self.database = database }

@@ -1,7 +1,6 @@
 import Postgres
 import Runtime
 import Shared
-import Synchronization
 
 /// Makes the reports that were asked for as jobs, one at a time in each replica. A job belongs to whoever claimed it for as
 /// long as they give signs of life, so one whose program was killed is begun anew by the next that looks.
@@ -12,7 +11,7 @@ final class ReportJobs: Component {
     private let log: Log
     /// This process's name as an owner.
     private let owner = JobID()
-    private let running = Mutex<Running?>(nil)
+    private let running = Guarded<Running?>(nil)
 
     /// Jobs of other replicas and of dead ones are found this late at most.
     private static let lookEvery: Duration = .seconds(2)

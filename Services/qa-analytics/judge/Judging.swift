@@ -2,7 +2,6 @@ import Messaging
 import Postgres
 import Runtime
 import Shared
-import Synchronization
 
 /// Has a model judge the calls that wait for it, apart from the events that brought them: a slow or failing model holds
 /// up nothing, and until it has spoken the rubric's score stands.
@@ -22,7 +21,7 @@ final class Judging: Component {
     private let judge: Judge
     private let log: Log
     private let pace: Pace
-    private let tasks = Mutex<[Task<Void, Never>]>([])
+    private let tasks = Guarded<[Task<Void, Never>]>([])
     private let judged: Counter
     private let failed: Counter
     private let givenUp: Counter
