@@ -57,8 +57,8 @@ public final class Companions: Sendable {
     /// Those that wait for the next request.
     var resting: [pid_t] { idle.withLock { $0.map(\.child.process) } }
 
-    /// The other side: answers requests until there are no more. Takes the lowest priority there is first, and while it
-    /// computes steps aside as long as every core has something else to do.
+    /// The other side: answers requests until there are no more. Takes a low priority first, and while it computes
+    /// steps aside when every core has something else to do.
     public static func serve(_ answer: ([UInt8]) -> [UInt8]) {
         cl_background_process()
         while let request = Frame.read(0) {

@@ -51,10 +51,12 @@ int cl_stop_signals(void) {
 }
 // To the kernel a core that computes for us is as busy as any other, so it puts a woken thread behind the one on the next core
 // rather than in our place. A core that sleeps it finds. How many threads want a core is in /proc/loadavg: `0.52 0.58 0.59 3/428`.
-enum { LOOK_NS = 500000, NAP_NS = 100000, NAPS_MAX = 40 };
+// Whoever has stepped aside computes for a turn before it looks again: it would never get on, and coming back costs its cache.
+enum { LOOK_NS = 500000, NAP_NS = 100000, NAPS_MAX = 40, TURN_NS = 1750000 };
 static int load_file = -1;
 static long cores;
 static timer_t look_timer;
+static volatile sig_atomic_t gives_way;
 static long wanting(void) {
     char text[64];
     ssize_t length = pread(load_file, text, sizeof text - 1, 0);
@@ -69,16 +71,23 @@ static int64_t computed(void) {
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
     return time.tv_sec * INT64_C(1000000000) + time.tv_nsec;
 }
+static void look_after(long first) {
+    struct itimerspec looks = {.it_interval.tv_nsec = first ? LOOK_NS : 0, .it_value.tv_nsec = first};
+    timer_settime(look_timer, 0, &looks, 0);
+}
 static void on_look(int number) {
     (void)number;
-    // Whoever has hardly computed since it stepped aside has been kept waiting: it would never get on.
     static int64_t back_at;
-    if (computed() - back_at < LOOK_NS / 2) return;
-    int before = errno;
+    // The last look may arrive when there is nothing to compute any more; and by the clock a turn is over that others had.
+    if (!gives_way || computed() - back_at < TURN_NS) return;
+    int before = errno, naps = 0;
     struct timespec nap = {.tv_nsec = NAP_NS};
-    // It is one of those itself. Having stepped aside it comes back when there is a core for it and one to spare.
-    for (int naps = 0; naps < NAPS_MAX && wanting() >= cores + (naps == 0); naps++) nanosleep(&nap, 0);
-    back_at = computed();
+    // It is one of those itself.
+    for (; naps < NAPS_MAX && wanting() > cores; naps++) nanosleep(&nap, 0);
+    if (naps) {
+        back_at = computed();
+        look_after(TURN_NS + LOOK_NS / 2);
+    }
     errno = before;
 }
 static void prepare_to_give_way(void) {
@@ -102,17 +111,17 @@ static void prepare_to_give_way(void) {
 }
 void cl_give_way(int on) {
     if (load_file < 0) return;
-    long next = on ? LOOK_NS : 0;
-    struct itimerspec looks = {.it_interval.tv_nsec = next, .it_value.tv_nsec = next};
-    timer_settime(look_timer, 0, &looks, 0);
+    gives_way = on;
+    look_after(on ? LOOK_NS : 0);
 }
 void cl_background_process(void) {
-    // A session of its own has a share of the processors of its own, which is made the smallest there is. Where shares go
-    // by containers instead, the thread's own niceness is what counts.
+    // A session of its own has a share of the processors of its own, which is made a tenth of everybody else's. With the smallest
+    // there is a log-in took two seconds where all cores were taken, and nobody else was any quicker. Where shares go by
+    // containers instead, the thread's own niceness is what counts.
     setsid();
     int group = open("/proc/self/autogroup", O_WRONLY | O_CLOEXEC);
     // EAGAIN: the system takes ten such wishes a second.
-    for (int tries = 0; group >= 0 && tries < 20 && write(group, "19", 2) < 0 && errno == EAGAIN; tries++) usleep(50000);
+    for (int tries = 0; group >= 0 && tries < 20 && write(group, "10", 2) < 0 && errno == EAGAIN; tries++) usleep(50000);
     if (group >= 0) close(group);
     // Whoever wakes up and asks for shorter turns than the running one's does not wait for its end (Linux 6.12; ignored
     // before): so ask for the longest, a tenth of a second.

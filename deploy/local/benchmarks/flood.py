@@ -14,7 +14,7 @@ from board.instance import Instance
 from .table import Row, figure, quantile
 
 # Short turns: what else the machine does changes by the minute, and should not fall on one side only.
-AT_ONCE, SECONDS, TURNS = 32, 2, 8
+AT_ONCE, SECONDS, TURNS = 32, 2, 16
 ROUTES = {"auth's own": "/api/users/users/me/", "another program's": "/api/v1/calls?limit=1"}
 
 

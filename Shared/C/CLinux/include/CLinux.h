@@ -22,8 +22,8 @@ void cl_set_loop(void *loop);
 int cl_stop_signals(void);
 // this process, which has only the calling thread to compute, gets the processor when hardly anybody else wants it
 void cl_background_process(void);
-// from now on (or no more), this thread of it looks every half a millisecond whether others want every core, and sleeps until
-// they leave one for it and one to spare, four milliseconds at most
+// from now on (or no more), this thread of it looks every half a millisecond whether more want a core than there are, and sleeps
+// until they do not, four milliseconds at most
 void cl_give_way(int on);
 // the new process has no descriptor from `first` on (glibc 2.34)
 int cl_spawn_close_from(posix_spawn_file_actions_t *actions, int first);
