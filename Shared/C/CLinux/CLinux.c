@@ -51,12 +51,12 @@ int cl_stop_signals(void) {
 }
 // To the kernel a core that computes for us is as busy as any other, so it puts a woken thread behind the one on the next core
 // rather than in our place. A core that sleeps it finds. How many threads want a core is in /proc/loadavg: `0.52 0.58 0.59 3/428`.
-// Whoever has stepped aside computes for a turn before it looks again: it would never get on, and coming back costs its cache.
-enum { LOOK_NS = 500000, NAP_NS = 100000, NAPS_MAX = 40, TURN_NS = 1750000 };
+// Whoever has stepped aside computes for a turn before it looks again, or it would never get on: a short one when the cores were
+// wanted for a moment, a long one when they are wanted all the time and it comes back although they are.
+enum { LOOK_NS = 500000, NAP_NS = 100000, NAPS_MAX = 40, TURN_NS = 250000, LONG_TURN_NS = 1750000 };
 static int load_file = -1;
 static long cores;
 static timer_t look_timer;
-static volatile sig_atomic_t gives_way;
 static long wanting(void) {
     char text[64];
     ssize_t length = pread(load_file, text, sizeof text - 1, 0);
@@ -71,23 +71,15 @@ static int64_t computed(void) {
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
     return time.tv_sec * INT64_C(1000000000) + time.tv_nsec;
 }
-static void look_after(long first) {
-    struct itimerspec looks = {.it_interval.tv_nsec = first ? LOOK_NS : 0, .it_value.tv_nsec = first};
-    timer_settime(look_timer, 0, &looks, 0);
-}
 static void on_look(int number) {
     (void)number;
-    static int64_t back_at;
-    // The last look may arrive when there is nothing to compute any more; and by the clock a turn is over that others had.
-    if (!gives_way || computed() - back_at < TURN_NS) return;
+    static int64_t next;
+    if (computed() < next) return;
     int before = errno, naps = 0;
     struct timespec nap = {.tv_nsec = NAP_NS};
     // It is one of those itself.
     for (; naps < NAPS_MAX && wanting() > cores; naps++) nanosleep(&nap, 0);
-    if (naps) {
-        back_at = computed();
-        look_after(TURN_NS + LOOK_NS / 2);
-    }
+    next = computed() + (naps == NAPS_MAX ? LONG_TURN_NS : TURN_NS);
     errno = before;
 }
 static void prepare_to_give_way(void) {
@@ -111,8 +103,9 @@ static void prepare_to_give_way(void) {
 }
 void cl_give_way(int on) {
     if (load_file < 0) return;
-    gives_way = on;
-    look_after(on ? LOOK_NS : 0);
+    long next = on ? LOOK_NS : 0;
+    struct itimerspec looks = {.it_interval.tv_nsec = next, .it_value.tv_nsec = next};
+    timer_settime(look_timer, 0, &looks, 0);
 }
 void cl_background_process(void) {
     // A session of its own has a share of the processors of its own, which is made a tenth of everybody else's. With the smallest
