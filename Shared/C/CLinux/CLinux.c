@@ -109,7 +109,7 @@ void cl_give_way(int on) {
 }
 void cl_background_process(void) {
     // A session of its own has a share of the processors of its own, which is made a tenth of everybody else's. With the smallest
-    // there is a log-in took two seconds where all cores were taken, and nobody else was any quicker. Where shares go by
+    // there is a log-in takes twice as long where others take all cores, and they are no quicker for it. Where shares go by
     // containers instead, the thread's own niceness is what counts.
     setsid();
     int group = open("/proc/self/autogroup", O_WRONLY | O_CLOEXEC);
