@@ -324,7 +324,7 @@ import Testing
     }
 
     @Test func `a pause in the middle of an answer stops it until it is lifted`() async throws {
-        let (gate, asked) = (Holding(), Counting())
+        let (gate, asked) = (Holding(), Tally())
         let slow = Assistant { _, voice in
             asked.add()
             try await voice.say("One two three ")
@@ -528,24 +528,14 @@ import Testing
 }
 
 /// Holds an assistant until it is opened or its turn is stopped.
-///
-/// `@unchecked Sendable`: guarded by the lock.
-final class Holding: @unchecked Sendable {
-    private let lock = Lock()
-    private var isOpen = false
+final class Holding: Sendable {
+    private let isOpen = Guarded(false)
 
-    func open() { lock.withLock { isOpen = true } }
+    func open() { isOpen.withLock { $0 = true } }
 
     func wait() async throws {
-        while !lock.withLock({ isOpen }) { try await EventLoop.sleep(for: .milliseconds(2)) }
+        while !isOpen.withLock({ $0 }) { try await EventLoop.sleep(for: .milliseconds(2)) }
     }
-}
-
-/// How often something happened.
-private final class Counting: Sendable {
-    private let state = Guarded(0)
-    var count: Int { state.withLock { $0 } }
-    func add() { state.withLock { $0 += 1 } }
 }
 
 /// Raised once, seen from anywhere.

@@ -77,6 +77,7 @@ final class Throttle: Sendable {
     /// At about 200 bytes each, 20 MB at most. Each costs a guess from an address that is itself slowed down.
     private static let keysMax = 100_000
 
+    /// - Parameter clock: what tells the time; a test's stands still.
     init(perAddress: Int = 100, clock: @escaping @Sendable () -> Instant = { .now() }) {
         self.perAddress = perAddress
         self.clock = clock
